@@ -1,0 +1,28 @@
+import type { LoadedConfig } from "../config/load.ts";
+import type { Config } from "../config/schema.ts";
+
+/** What `latchkey demo` was asked for. */
+export interface DemoOptions {
+  /** The server's port; the authorization server and the API take the next two. 0: three free ones. */
+  readonly port: number;
+  readonly accessTokenSeconds: number;
+  readonly refreshTokenSeconds: number;
+  /** Where the authorization server keeps its state; undefined: in memory. */
+  readonly stateDirectory: string | undefined;
+}
+
+/** What `latchkey serve` was asked for. */
+export interface ServeOptions {
+  /** Checked; `--port` and `--host` are in it already. */
+  readonly config: Config;
+}
+
+/** What `latchkey stdio` was asked for. */
+export type StdioOptions =
+  /** The demo's authorization server and API inside this process; `user` is signed in by itself. */
+  | { readonly kind: "demo"; readonly user: string }
+  /** A wrong configuration is handed on: the client is told through MCP. */
+  | { readonly kind: "configured"; readonly loaded: LoadedConfig; readonly profile: string };
+
+/** How often the demo's heartbeat looks for what is due. */
+export const demoHeartbeatIntervalSeconds = 0.25;

@@ -1,0 +1,111 @@
+import { readFileSync } from "node:fs";
+import type { Clock } from "../clock.ts";
+import type { Config } from "../config/schema.ts";
+import { type Listener, listen } from "../http/listen.ts";
+import { createWebApp } from "../http/web-server.ts";
+import type { DemoControls } from "../http/web-services.ts";
+import type { Logger } from "../logger.ts";
+import { ConnectionKeyAuthenticator } from "../session/authenticator.ts";
+import type { Tool } from "../tool/tool.ts";
+import { createHostCheck } from "../transport/host-check.ts";
+import { McpHttp } from "../transport/http-mcp.ts";
+import { type Core, composeCore } from "./core.ts";
+
+export interface HttpServerOptions {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly tools?: readonly Tool[] | undefined;
+  readonly demo?: DemoControls | undefined;
+  /** A listener that is open already; default: one is opened as `config.server` says. */
+  readonly listener?: Listener | undefined;
+}
+
+/** A server that accepts requests. */
+export interface HttpServer {
+  /** The origin that users and clients know. */
+  readonly publicUrl: string;
+  readonly core: Core;
+  /** Takes nothing new, lets running calls and refreshes finish, then closes. Twice does the same once. */
+  close(): Promise<void>;
+}
+
+/** How long running calls, and then running refreshes, may take when the server closes. */
+const drainSeconds = 10;
+const closeGraceMs = 1_000;
+
+/** Opens the listener of the configuration. Throws LatchkeyError `configuration_invalid` when the address cannot be had. */
+export function openListener(config: Config, clock: Clock): Promise<Listener> {
+  const { host, port, tls } = config.server;
+  const files = tls === undefined ? undefined : { cert: readFileSync(tls.certificateFile), key: readFileSync(tls.keyFile) };
+  return listen({ host, port, clock, tls: files });
+}
+
+/** Starts the web server with everything behind it. Throws LatchkeyError `configuration_invalid`. */
+export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
+  const { config, clock } = options;
+  const listener = options.listener ?? (await openListener(config, clock));
+  const publicUrl = config.server.publicUrl ?? listener.url;
+  try {
+    const core = composeCore({ ...options, loginLink: (handle) => `${publicUrl}/login?repair=${handle}` });
+    return serve(options, listener, publicUrl, core);
+  } catch (error) {
+    await listener.close(0);
+    throw error;
+  }
+}
+
+function serve(options: HttpServerOptions, listener: Listener, publicUrl: string, core: Core): HttpServer {
+  const { config, clock, logger, demo } = options;
+  const { audit, sessions, registry, store, logins, imports, logout, authorizationServers } = core;
+  const closing = new AbortController();
+  const hostCheck = createHostCheck({ publicUrl, allowedHosts: [], corsOrigins: config.server.corsOrigins });
+  const mcp = new McpHttp({
+    registry,
+    authenticator: new ConnectionKeyAuthenticator(store.connectionKeys, clock),
+    loginSessions: sessions,
+    checkHost: hostCheck,
+    clock,
+    logger,
+    audit,
+    settings: { maxBodyBytes: config.limits.bodyBytes, drainSeconds },
+  });
+  const servers = Object.entries(config.authorizationServers).map(([name, { issuer }]) => ({ name, issuer }));
+  const app = createWebApp({
+    settings: { publicUrl, authorizationServers: servers, importSecret: config.import?.secret, keysPerLogin: config.limits.keysPerLogin },
+    services: {
+      clock,
+      logger,
+      audit,
+      sessions,
+      store,
+      logins,
+      imports,
+      logout,
+      loginServers: authorizationServers,
+      connectionsOf: (id) => registry.countByLoginSession(id),
+      mcp,
+      hostCheck,
+      closing: closing.signal,
+      demo,
+    },
+  });
+  listener.serve(app);
+  let closed: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    void core.heartbeat.stop();
+    closing.abort();
+    // New connections are refused from here on, while what runs comes to its end.
+    const listenerClosed = listener.close(drainSeconds * 1000 + closeGraceMs);
+    await mcp.close();
+    await Promise.all([listenerClosed, core.close(drainSeconds * 1000)]);
+  };
+  return {
+    publicUrl,
+    core,
+    close: () => {
+      closed ??= close();
+      return closed;
+    },
+  };
+}

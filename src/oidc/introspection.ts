@@ -1,0 +1,40 @@
+import { tokenIntrospection } from "openid-client";
+import type { RefreshToken } from "../session/login-session.ts";
+import type { IntrospectionOutcome } from "../token/ports.ts";
+import { AnswerFault } from "./answer-fault.ts";
+import type { AuthorizationServer } from "./authorization-server.ts";
+import { readErrorReply } from "./error-reply.ts";
+import type { HttpAnswer } from "./http-exchange.ts";
+import { parseJsonObject } from "./json.ts";
+import { findEndpoint } from "./metadata.ts";
+
+/** Asks whether a refresh token is active (RFC 7662). It is no presentation. Whether the answer can be trusted is the caller's to know (F46). Never rejects. */
+export async function introspect(server: AuthorizationServer, token: RefreshToken): Promise<IntrospectionOutcome> {
+  const looked = await server.look();
+  if (looked.kind === "unavailable") return { kind: "unavailable", cause: server.unavailable(looked.failure) };
+  if (findEndpoint(server.settings, looked.metadata, "introspection").kind === "missing") return { kind: "unsupported" };
+  const forming = await server.form(looked.metadata, (configuration) =>
+    tokenIntrospection(configuration, token, { token_type_hint: "refresh_token" }),
+  );
+  if (forming.kind === "refused") return { kind: "unsupported" };
+  const exchange = await server.send({ ...forming.request, timeoutMs: server.requestTimeoutMs });
+  return exchange.kind === "answered" ? readIntrospection(exchange) : { kind: "unavailable", cause: exchange.fault };
+}
+
+function readIntrospection(answer: HttpAnswer): IntrospectionOutcome {
+  const { status } = answer;
+  const passing = status < 400 || status === 408 || status === 429 || (status >= 500 && status !== 501);
+  if (status !== 200) {
+    if (!passing) return { kind: "unsupported" };
+    return { kind: "unavailable", cause: new AnswerFault("the introspection endpoint", answer, readErrorReply(answer).code) };
+  }
+  const reply = answer.bodyFault === undefined ? parseJsonObject(answer.body) : undefined;
+  if (typeof reply?.active !== "boolean")
+    return {
+      kind: "unavailable",
+      cause: answer.bodyFault ?? new AnswerFault("the introspection endpoint", answer, undefined, "with something else"),
+    };
+  if (!reply.active) return { kind: "inactive" };
+  const expiry = reply.exp;
+  return { kind: "active", expiresAt: typeof expiry === "number" && Number.isFinite(expiry) && expiry > 0 ? expiry * 1000 : undefined };
+}

@@ -1,0 +1,78 @@
+import type { BrowserSession, BrowserSessionKey, BrowserSignIn } from "./browser-session.ts";
+import type { ConnectionKeyHash, ConnectionKeyRecord } from "./connection-key.ts";
+import type { LoginSession, LoginSessionHandle, LoginSessionId, RefreshTokenHash } from "./login-session.ts";
+import type { LoginTransaction } from "./login-transaction.ts";
+
+/** What a compare-and-set did. On `false`, `current` is what the store holds now; undefined: the record is gone. */
+export type CommitResult = { readonly committed: true } | { readonly committed: false; readonly current: LoginSession | undefined };
+
+/** Said after each change of a login session. It only wakes: whoever needs the record reads it. */
+export interface LoginSessionChange {
+  readonly id: LoginSessionId;
+  /** 0: the record is gone. */
+  readonly version: number;
+}
+
+/** Keeps login sessions. Every adapter passes the contract suite in `test/contract/`. A store that cannot be reached throws LatchkeyError `store_unavailable`. */
+export interface LoginSessionStore {
+  /** Adds a new record. Throws LatchkeyError `conflict` when its id or handle exists. */
+  insert(record: LoginSession): Promise<void>;
+  get(id: LoginSessionId): Promise<LoginSession | undefined>;
+  getByHandle(handle: LoginSessionHandle): Promise<LoginSession | undefined>;
+  /** The login session whose current, last consumed or imported refresh token has this hash. */
+  getByRefreshTokenHash(hash: RefreshTokenHash): Promise<LoginSession | undefined>;
+  /** Replaces the record whole, if and only if the stored version is `next.version - 1`. */
+  commit(next: LoginSession): Promise<CommitResult>;
+  /** Removes the record, if and only if the stored version is `version`. */
+  remove(id: LoginSessionId, version: number): Promise<boolean>;
+  /** All login sessions of one user, ended ones included until they are purged, newest first. */
+  listByUser(issuer: string, subject: string): Promise<readonly LoginSession[]>;
+  /**
+   * Takes up to `limit` login sessions with `nextDueAt` <= `now`, soonest first, and hides each from further claims
+   * for `leaseMs`, or until its next commit. Two callers never get the same one within the lease.
+   */
+  claimDue(now: number, limit: number, leaseMs: number): Promise<readonly LoginSessionId[]>;
+  /** Moves every due time by `byMs` after the wall clock was set back by that much. */
+  shiftDue(byMs: number): Promise<void>;
+  /** Calls `listener` after each change, in this process or another. Returns the way to stop it. */
+  subscribe(listener: (change: LoginSessionChange) => void): () => void;
+}
+
+/** Keeps connection keys by their hash. */
+export interface ConnectionKeyStore {
+  /** Throws LatchkeyError `conflict` when the login session has `limit` keys already, or the hash exists. */
+  insert(key: ConnectionKeyRecord, limit: number): Promise<void>;
+  getByHash(hash: ConnectionKeyHash): Promise<ConnectionKeyRecord | undefined>;
+  listByLoginSession(id: LoginSessionId): Promise<readonly ConnectionKeyRecord[]>;
+  /** Removes the key with this public id, if it belongs to that login session. */
+  remove(id: LoginSessionId, keyId: string): Promise<boolean>;
+  removeByLoginSession(id: LoginSessionId): Promise<void>;
+}
+
+/** Keeps browser sessions by the hash of their cookie. */
+export interface BrowserSessionStore {
+  get(key: BrowserSessionKey, now: number): Promise<BrowserSession | undefined>;
+  /**
+   * Adds a new browser session and removes the one that it replaces, in one step. Sign-ins of one browser that finish
+   * side by side know nothing of each other's new cookie, and whichever answer comes last decides which cookie the
+   * browser keeps: both stay, and each gets the login sessions of both.
+   */
+  signIn(signIn: BrowserSignIn): Promise<void>;
+  remove(key: BrowserSessionKey): Promise<void>;
+}
+
+/** Keeps logins that are under way. */
+export interface LoginTransactionStore {
+  insert(transaction: LoginTransaction): Promise<void>;
+  /** Gives a transaction once: of two calls with the same state, at most one gets it (B7). */
+  take(state: string, now: number): Promise<LoginTransaction | undefined>;
+}
+
+/** All that Latchkey keeps. */
+export interface Store {
+  readonly loginSessions: LoginSessionStore;
+  readonly connectionKeys: ConnectionKeyStore;
+  readonly browserSessions: BrowserSessionStore;
+  readonly loginTransactions: LoginTransactionStore;
+  close(): Promise<void>;
+}

@@ -1,0 +1,119 @@
+import { LatchkeyError } from "../errors.ts";
+import type { LoginSession, LoginSessionHandle, LoginSessionId, RefreshTokenHash } from "../session/login-session.ts";
+import type { CommitResult, LoginSessionChange, LoginSessionStore } from "../session/store.ts";
+import { DueIndex } from "./due-index.ts";
+
+/** Login sessions in this process's memory. They are gone when it ends. */
+export class MemoryLoginSessions implements LoginSessionStore {
+  readonly #records = new Map<LoginSessionId, LoginSession>();
+  readonly #handles = new Map<LoginSessionHandle, LoginSessionId>();
+  readonly #hashes = new Map<RefreshTokenHash, LoginSessionId>();
+  readonly #users = new Map<string, Set<LoginSessionId>>();
+  readonly #due = new DueIndex<LoginSessionId>();
+  readonly #listeners = new Set<(change: LoginSessionChange) => void>();
+
+  async insert(record: LoginSession): Promise<void> {
+    if (this.#records.has(record.id) || this.#handles.has(record.handle))
+      throw new LatchkeyError("conflict", "A login session with this id exists already.");
+    this.#handles.set(record.handle, record.id);
+    const user = userKey(record.principal.issuer, record.principal.subject);
+    const ids = this.#users.get(user) ?? new Set();
+    this.#users.set(user, ids.add(record.id));
+    this.#put(record, undefined);
+  }
+
+  async get(id: LoginSessionId): Promise<LoginSession | undefined> {
+    return this.#records.get(id);
+  }
+
+  async getByHandle(handle: LoginSessionHandle): Promise<LoginSession | undefined> {
+    const id = this.#handles.get(handle);
+    return id === undefined ? undefined : this.#records.get(id);
+  }
+
+  async getByRefreshTokenHash(hash: RefreshTokenHash): Promise<LoginSession | undefined> {
+    const id = this.#hashes.get(hash);
+    return id === undefined ? undefined : this.#records.get(id);
+  }
+
+  async commit(next: LoginSession): Promise<CommitResult> {
+    const current = this.#records.get(next.id);
+    if (current === undefined || current.version !== next.version - 1) return { committed: false, current };
+    this.#put(next, current);
+    return { committed: true };
+  }
+
+  async remove(id: LoginSessionId, version: number): Promise<boolean> {
+    const current = this.#records.get(id);
+    if (current?.version !== version) return false;
+    this.#records.delete(id);
+    this.#handles.delete(current.handle);
+    this.#due.set(id, undefined);
+    this.#indexHashes(undefined, current);
+    const user = userKey(current.principal.issuer, current.principal.subject);
+    const ids = this.#users.get(user);
+    ids?.delete(id);
+    if (ids?.size === 0) this.#users.delete(user);
+    this.#tell({ id, version: 0 });
+    return true;
+  }
+
+  async listByUser(issuer: string, subject: string): Promise<readonly LoginSession[]> {
+    const ids = this.#users.get(userKey(issuer, subject)) ?? [];
+    // Of two of the same millisecond the one that was inserted later comes first: sort is stable.
+    const found = [...ids]
+      .reverse()
+      .map((id) => this.#records.get(id))
+      .filter((record) => record !== undefined);
+    return found.sort((a, b) => b.createdAt - a.createdAt);
+  }
+
+  async claimDue(now: number, limit: number, leaseMs: number): Promise<readonly LoginSessionId[]> {
+    return this.#due.take(now, limit, now + leaseMs);
+  }
+
+  async shiftDue(byMs: number): Promise<void> {
+    this.#due.shift(byMs);
+  }
+
+  subscribe(listener: (change: LoginSessionChange) => void): () => void {
+    this.#listeners.add(listener);
+    return () => {
+      this.#listeners.delete(listener);
+    };
+  }
+
+  /** How many entries each map holds, for the test of I16. */
+  sizes(): Readonly<Record<string, number>> {
+    return {
+      records: this.#records.size,
+      handles: this.#handles.size,
+      hashes: this.#hashes.size,
+      users: this.#users.size,
+      due: this.#due.size,
+      listeners: this.#listeners.size,
+    };
+  }
+
+  #put(next: LoginSession, current: LoginSession | undefined): void {
+    this.#records.set(next.id, Object.freeze(next));
+    this.#due.set(next.id, next.nextDueAt);
+    this.#indexHashes(next, current);
+    this.#tell({ id: next.id, version: next.version });
+  }
+
+  #indexHashes(next: LoginSession | undefined, current: LoginSession | undefined): void {
+    for (const hash of [current?.refreshTokenHash, current?.consumedRefreshTokenHash, current?.importedRefreshTokenHash])
+      if (hash !== undefined && current !== undefined && this.#hashes.get(hash) === current.id) this.#hashes.delete(hash);
+    for (const hash of [next?.importedRefreshTokenHash, next?.consumedRefreshTokenHash, next?.refreshTokenHash])
+      if (hash !== undefined && next !== undefined) this.#hashes.set(hash, next.id);
+  }
+
+  #tell(change: LoginSessionChange): void {
+    for (const listener of [...this.#listeners]) listener(change);
+  }
+}
+
+function userKey(issuer: string, subject: string): string {
+  return JSON.stringify([issuer, subject]);
+}

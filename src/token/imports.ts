@@ -1,0 +1,204 @@
+import { sleep } from "../clock.ts";
+import { LatchkeyError } from "../errors.ts";
+import type { LoginSession, RefreshToken, RefreshTokenHash } from "../session/login-session.ts";
+import { verdictOf } from "./failure-settlement.ts";
+import { type Logins, revokeAll, revokeTokens } from "./logins.ts";
+import type { ImportCheck, ImportPort, RawReply, RefreshOutcome, Verification, VerifiedLogin, VerifiedReply } from "./ports.ts";
+import { tokensOf } from "./raw-tokens.ts";
+import { backoffMs } from "./times.ts";
+import type { TokenCore } from "./token-core.ts";
+
+/** What a trusted backend hands over. The access token is not needed: the import gets its own. */
+export interface ImportRequest {
+  readonly idToken: string;
+  readonly refreshToken: string;
+  readonly accessToken?: string | undefined;
+}
+
+export interface ImportResult {
+  /** False: this refresh token was known as the current one of that login session. */
+  readonly created: boolean;
+  readonly loginSession: LoginSession;
+}
+
+type AcceptedCheck = Extract<ImportCheck, { kind: "ok" }>;
+
+const presentationMs = 20_000;
+/** How often a reply that cannot be verified yet is tried before its tokens are given up. */
+const verificationTries = 12;
+/** The same for a login session that cannot be stored. */
+const storeTries = 8;
+
+/** Takes logins over from a trusted backend. */
+export class Imports {
+  readonly #core: TokenCore;
+  readonly #port: ImportPort;
+  readonly #logins: Logins;
+  readonly #running = new Map<RefreshTokenHash, { readonly idToken: string; readonly result: Promise<ImportResult> }>();
+
+  constructor(core: TokenCore, port: ImportPort, logins: Logins) {
+    this.#core = core;
+    this.#port = port;
+    this.#logins = logins;
+  }
+
+  /**
+   * Checks the ID token, refreshes at once, compares the subject, and only then makes a login session. The same refresh
+   * token twice at one time is one import. Throws LatchkeyError `invalid_request` (with `details.problems`; nothing is
+   * made), `conflict` (the refresh token is spent; `details.login` is the login session that it became), retryable
+   * `authorization_server_unavailable`, and `store_unavailable`.
+   */
+  importLogin(request: ImportRequest): Promise<ImportResult> {
+    const refreshToken = request.refreshToken as RefreshToken;
+    const hash = this.#core.hash(refreshToken);
+    const running = this.#running.get(hash);
+    if (running !== undefined) {
+      if (running.idToken === request.idToken) return running.result.then((result) => ({ ...result, created: false }));
+      // Another ID token has to be checked by itself: it may be somebody else's.
+      const again = (): Promise<ImportResult> => this.importLogin(request);
+      return running.result.then(again, again);
+    }
+    const result = this.#import(request, refreshToken, hash).finally(() => this.#running.delete(hash));
+    this.#running.set(hash, { idToken: request.idToken, result });
+    return result;
+  }
+
+  /** How many imports are under way. */
+  get size(): number {
+    return this.#running.size;
+  }
+
+  async #import(request: ImportRequest, refreshToken: RefreshToken, hash: RefreshTokenHash): Promise<ImportResult> {
+    const known = await this.#core.sessions.getByRefreshTokenHash(hash);
+    const check = await this.#check(request);
+    if (known !== undefined) return this.#known(known, hash, check);
+    const reply = await this.#present(check, refreshToken);
+    const tokens = await this.#identify(check, reply);
+    const login: VerifiedLogin = {
+      authorizationServer: check.authorizationServer,
+      principal: { ...check.principal, sid: tokens.sid ?? check.principal.sid },
+      profile: tokens.profile ?? check.profile,
+      tokens: { ...tokens, refreshToken: tokens.refreshToken ?? refreshToken },
+      obtainedAt: reply.sentAt,
+    };
+    const loginSession = await this.#store(login, refreshToken);
+    this.#core.audit.record({ event: "login_imported", login: loginSession.handle, issuer: check.principal.issuer });
+    return { created: true, loginSession };
+  }
+
+  /** The refresh token is known here: who asks must still show a valid ID token of the same user. */
+  #known(known: LoginSession, hash: RefreshTokenHash, check: AcceptedCheck): ImportResult {
+    if (known.principal.issuer !== check.principal.issuer || known.principal.subject !== check.principal.subject)
+      throw this.#refused(["refresh_token belongs to another user than id_token"]);
+    const serves = known.state !== "ended" && known.state !== "login_required";
+    if (serves && known.refreshTokenHash === hash) return { created: false, loginSession: known };
+    throw new LatchkeyError(
+      "conflict",
+      serves
+        ? "This refresh token was imported before and has been spent since: the login session in `login` lives on from it."
+        : "This refresh token belongs to a login session that is over. Sign the user in again and import the new tokens.",
+      { details: { login: known.handle, state: known.state } },
+    );
+  }
+
+  async #check(request: ImportRequest): Promise<AcceptedCheck> {
+    const check = await this.#port.checkImport({ idToken: request.idToken, accessToken: request.accessToken });
+    switch (check.kind) {
+      case "ok":
+        return check;
+      case "rejected":
+        throw this.#refused(check.problems);
+      case "unavailable":
+        throw unavailable("The ID token could not be checked, because the authorization server cannot be reached.", check.cause);
+    }
+  }
+
+  /** The refresh token that was handed in is spent by now: while the store cannot be reached, it is tried again (I4). */
+  async #store(login: VerifiedLogin, consumed: RefreshToken): Promise<LoginSession> {
+    const { sessions, clock, random, hash } = this.#core;
+    for (let tries = 0; ; tries += 1) {
+      try {
+        // Stored already, and only the acknowledgement was lost? A second record of one refresh token would spend it twice.
+        const { refreshToken } = login.tokens;
+        const stored = tries > 0 && refreshToken !== undefined ? await sessions.getByRefreshTokenHash(hash(refreshToken)) : undefined;
+        return stored ?? (await this.#logins.start(login, { kind: "import" }, consumed));
+      } catch (error) {
+        if (tries >= storeTries) {
+          await revokeTokens(this.#core, login);
+          throw error;
+        }
+        await sleep(clock, backoffMs(tries, random, 250, 5_000));
+      }
+    }
+  }
+
+  async #present(check: AcceptedCheck, refreshToken: RefreshToken): Promise<RawReply> {
+    const issuer = this.#core.issuers.mustGet(check.authorizationServer);
+    if (issuer.gate.closedForMs > 0)
+      throw unavailable("The authorization server cannot be reached. Nothing was used up; try again later.", undefined);
+    const ticket = await issuer.gate.enter("user", this.#core.clock.now()).entered;
+    this.#core.audit.record({ event: "refresh_presented", issuer: check.principal.issuer, generation: 0, reason: "import" });
+    const outcome = await this.#core.server
+      .refresh({
+        authorizationServer: check.authorizationServer,
+        refreshToken,
+        target: issuer.policy.defaultTarget,
+        timeoutMs: presentationMs,
+      })
+      .catch((cause: unknown): RefreshOutcome => ({ kind: "ambiguous", cause }));
+    ticket.leave(outcome.kind === "rotated" ? { kind: "healthy" } : verdictOf(outcome));
+    if (outcome.kind === "rotated") return outcome.reply;
+    this.#core.audit.record({ event: "import_refused", issuer: check.principal.issuer, kind: outcome.kind, cause: outcome.cause });
+    switch (outcome.kind) {
+      case "grant_dead":
+        throw this.#refused([
+          "refresh_token is not valid: the authorization server says that it has expired, was revoked or was used before",
+        ]);
+      case "refused":
+        throw this.#refused([
+          `refresh_token was refused by the authorization server${outcome.errorCode === undefined ? "" : ` (${outcome.errorCode})`}`,
+        ]);
+      case "not_sent":
+      case "server_error":
+      case "client_broken":
+        throw unavailable(
+          "The authorization server could not refresh the login. Nothing was used up; try the same import again.",
+          outcome.cause,
+        );
+      case "ambiguous":
+        throw unavailable("The authorization server did not answer properly. Try the same import again.", outcome.cause);
+    }
+  }
+
+  /** The reply is in hand and must not be lost: while it cannot be verified, it is tried again. */
+  async #identify(check: AcceptedCheck, reply: RawReply): Promise<VerifiedReply> {
+    for (let tries = 0; ; tries += 1) {
+      const verification: Verification = await this.#port.identify(check.authorizationServer, check.principal, reply);
+      switch (verification.kind) {
+        case "verified":
+          return verification.tokens;
+        case "identity_mismatch":
+          this.#core.audit.record({ event: "identity_mismatch", issuer: check.principal.issuer, problem: verification.problem });
+          await revokeAll(this.#core, check.authorizationServer, verification.revocable);
+          throw this.#refused([`refresh_token belongs to another user than id_token, as far as can be told: ${verification.problem}`]);
+        case "unreadable":
+          throw unavailable("The authorization server's reply could not be read.", undefined);
+        case "unavailable":
+          if (tries >= verificationTries) {
+            await revokeAll(this.#core, check.authorizationServer, tokensOf(reply.body));
+            throw unavailable("The authorization server's reply could not be verified.", verification.cause);
+          }
+          await sleep(this.#core.clock, backoffMs(tries, this.#core.random, 500, 30_000));
+      }
+    }
+  }
+
+  #refused(problems: readonly string[]): LatchkeyError {
+    this.#core.audit.record({ event: "import_refused", problems: problems.length });
+    return new LatchkeyError("invalid_request", `The import was refused: ${problems.join("; ")}.`, { details: { problems } });
+  }
+}
+
+function unavailable(message: string, cause: unknown): LatchkeyError {
+  return new LatchkeyError("authorization_server_unavailable", message, { retryable: true, retryAfterSeconds: 5, cause });
+}

@@ -1,0 +1,167 @@
+import { LatchkeyError } from "../errors.ts";
+import type { IdToken, LoginOrigin, LoginSession, LoginSessionHandle, RefreshToken } from "../session/login-session.ts";
+import { newHandle, newLoginSessionId } from "../session/random.ts";
+import { applyChange } from "./apply-change.ts";
+import { probeIntrospection } from "./introspection-probe.ts";
+import { liveDueAt } from "./limits.ts";
+import type { RevocableToken, VerifiedLogin } from "./ports.ts";
+import { newEntry } from "./record-changes.ts";
+import type { TokenCore } from "./token-core.ts";
+
+/** Makes login sessions out of verified logins. */
+export class Logins {
+  readonly #core: TokenCore;
+
+  constructor(core: TokenCore) {
+    this.#core = core;
+  }
+
+  /** A new login session, live. `consumed`: the refresh token that was given for these tokens. Throws LatchkeyError `login_failed` without a refresh token, and `store_unavailable`. */
+  async start(login: VerifiedLogin, origin: LoginOrigin, consumed?: RefreshToken): Promise<LoginSession> {
+    const now = this.#core.clock.now();
+    const content: LoginSession = {
+      ...this.#content(login, now),
+      id: newLoginSessionId(),
+      handle: newHandle(),
+      authorizationServer: login.authorizationServer,
+      principal: login.principal,
+      origin,
+      createdAt: now,
+      epoch: 1,
+      generation: 1,
+      version: 1,
+      importedRefreshTokenHash: consumed === undefined ? undefined : this.#core.hash(consumed),
+      consumedRefreshTokenHash: consumed === undefined || consumed === login.tokens.refreshToken ? undefined : this.#core.hash(consumed),
+      observed: { rotation: "unknown", introspection: "unknown" },
+      revocation: "none",
+      debts: [],
+    };
+    const record = { ...content, nextDueAt: liveDueAt(this.#core, content, now) };
+    await this.#core.sessions.insert(record);
+    this.#core.issuers.mustGet(record.authorizationServer).gate.reopen();
+    this.#core.audit.record({ event: "login_completed", login: record.handle, issuer: login.principal.issuer, origin: origin.kind });
+    void probeIntrospection(this.#core, record.id);
+    return record;
+  }
+
+  /**
+   * Replaces the tokens of a login session by those of a new sign-in of the same principal; what is bound to it carries
+   * on. Throws LatchkeyError `forbidden` for another principal (the new tokens are revoked, the record stays as it was),
+   * `login_ended` for an ended one and `not_found` (both revoke the new tokens), `store_unavailable`.
+   */
+  async repair(handle: LoginSessionHandle, login: VerifiedLogin): Promise<LoginSession> {
+    const found = await this.#core.sessions.getByHandle(handle);
+    const refusal = found === undefined ? "not_found" : this.#refusal(found, login);
+    if (found === undefined || refusal !== undefined) return this.#refuse(handle, login, refusal ?? "not_found");
+    let ended = false;
+    const record = await applyChange(this.#core, found.id, (current) => {
+      ended = current.state === "ended";
+      if (ended) return undefined;
+      const now = this.#core.clock.now();
+      const next: LoginSession = {
+        ...current,
+        ...this.#content(login, now),
+        principal: login.principal,
+        epoch: current.epoch + 1,
+        generation: current.generation + 1,
+        version: current.version + 1,
+        repairedAt: now,
+        consumedRefreshTokenHash: current.refreshTokenHash,
+      };
+      return { ...next, nextDueAt: liveDueAt(this.#core, next, now) };
+    });
+    if (record === undefined || ended) return this.#refuse(handle, login, "login_ended");
+    this.#core.audit.record({ event: "login_repaired", login: handle, issuer: login.principal.issuer, epoch: record.epoch });
+    void probeIntrospection(this.#core, record.id);
+    return record;
+  }
+
+  #refusal(record: LoginSession, login: VerifiedLogin): "forbidden" | "login_ended" | undefined {
+    const { issuer, subject, clientId } = record.principal;
+    if (login.principal.issuer !== issuer || login.principal.subject !== subject || login.principal.clientId !== clientId)
+      return "forbidden";
+    return record.state === "ended" ? "login_ended" : undefined;
+  }
+
+  async #refuse(handle: LoginSessionHandle, login: VerifiedLogin, code: "forbidden" | "login_ended" | "not_found"): Promise<never> {
+    this.#core.audit.record({ event: "login_refused", login: handle, issuer: login.principal.issuer, code });
+    await revokeTokens(this.#core, login);
+    throw new LatchkeyError(code, refusalText[code]);
+  }
+
+  /** The fields that a sign-in decides. */
+  #content(
+    login: VerifiedLogin,
+    now: number,
+  ): Omit<
+    LoginSession,
+    | "id"
+    | "handle"
+    | "authorizationServer"
+    | "principal"
+    | "origin"
+    | "createdAt"
+    | "epoch"
+    | "generation"
+    | "version"
+    | "observed"
+    | "revocation"
+    | "debts"
+  > {
+    const { tokens } = login;
+    const refreshToken = mustHaveRefreshToken(tokens.refreshToken);
+    const issuer = this.#core.issuers.mustGet(login.authorizationServer);
+    const refreshSeconds =
+      tokens.refreshExpiresInSeconds ?? issuer.policy.refreshTokenLifetimeSeconds ?? issuer.learntRefreshLifetimeSeconds;
+    const refreshLifetimeMs = refreshSeconds === undefined ? undefined : refreshSeconds * 1000;
+    const idToken: IdToken | undefined = tokens.idToken;
+    return {
+      state: "live",
+      reason: undefined,
+      profile: login.profile,
+      lastUsedAt: now,
+      refreshToken,
+      refreshTokenHash: this.#core.hash(refreshToken),
+      consumedRefreshTokenHash: undefined,
+      refreshTokenExpiresAt: refreshLifetimeMs === undefined ? undefined : login.obtainedAt + refreshLifetimeMs,
+      accessTokens: [newEntry(issuer.policy.defaultTarget, tokens, login.obtainedAt, [])],
+      idToken,
+      pending: undefined,
+      attempts: [],
+      health: { lastRefreshAt: now, failures: 0, refusals: 0 },
+    };
+  }
+}
+
+const refusalText = {
+  forbidden: "You signed in as somebody else. This login session belongs to another user and stays as it was; sign in as that user.",
+  login_ended: "This login session has ended and cannot be repaired. Sign in for a new one.",
+  not_found: "There is no such login session. Sign in for a new one.",
+} as const;
+
+/** Revokes the tokens of a login that is not accepted. It never throws: what cannot be revoked is said in the audit. */
+export async function revokeTokens(core: TokenCore, login: VerifiedLogin): Promise<void> {
+  const tokens: RevocableToken[] = [{ kind: "access_token", token: login.tokens.accessToken }];
+  if (login.tokens.refreshToken !== undefined) tokens.unshift({ kind: "refresh_token", token: login.tokens.refreshToken });
+  await revokeAll(core, login.authorizationServer, tokens);
+}
+
+/** Revokes tokens that no login session holds, each once. It never throws: what cannot be revoked is said in the audit. */
+export async function revokeAll(core: TokenCore, authorizationServer: string, tokens: readonly RevocableToken[]): Promise<void> {
+  const { issuer } = core.issuers.mustGet(authorizationServer).policy;
+  for (const token of tokens) {
+    const outcome = await core.server
+      .revoke(authorizationServer, token)
+      .catch((cause: unknown) => ({ kind: "unavailable" as const, cause }));
+    const event = outcome.kind === "unavailable" ? "revocation_failed" : "revocation_done";
+    core.audit.record({ event, issuer, token: token.kind, outcome: outcome.kind });
+  }
+}
+
+function mustHaveRefreshToken(token: RefreshToken | undefined): RefreshToken {
+  if (token !== undefined) return token;
+  throw new LatchkeyError(
+    "login_failed",
+    'The authorization server gave no refresh token, so the login could not be kept alive. Ask for the scope "offline_access" (and prompt "consent") in the configuration, and allow refresh tokens for this client.',
+  );
+}

@@ -1,0 +1,47 @@
+import type { LoginSession, PresentationReason } from "../session/login-session.ts";
+import type { AuthorizationServerPolicy } from "./ports.ts";
+import { heldUntil, lastExpiry, lifetimeMs, marginMs, wasSetBack } from "./times.ts";
+
+/** What may be done now about a login session whose last reply is lost. */
+export type LostReplyStep =
+  | { readonly kind: "present"; readonly reason: PresentationReason }
+  | { readonly kind: "introspect" }
+  | { readonly kind: "wait"; readonly until: number }
+  | { readonly kind: "give_up" };
+
+/** A grace period forgives this many presentations of one token after the first. */
+const presentationsWithinGrace = 2;
+
+/**
+ * The ways out of `uncertain`, in their order: trusted introspection (RFC 7662), a grace period, a server that does not
+ * rotate, a last presentation before the access token ends. `attemptMs` is the attempt limit.
+ */
+export function nextLostReplyStep(
+  record: LoginSession,
+  policy: AuthorizationServerPolicy,
+  introspectionTrusted: boolean,
+  attemptMs: number,
+  now: number,
+): LostReplyStep {
+  const held = heldUntil(record, now);
+  if (held > now) return { kind: "wait", until: held };
+  const lost = record.attempts.filter((attempt) => attempt.lost && !wasSetBack(attempt.claimedAt, now));
+  if (introspectionTrusted && policy.introspection === "auto") {
+    // Until then the request may still be on its way: "active" would only mean "not used yet".
+    const arrived = Math.max(...lost.map((attempt) => attempt.deadline));
+    return arrived > now ? { kind: "wait", until: arrived } : { kind: "introspect" };
+  }
+  const firstLostAt = Math.min(...lost.map((attempt) => attempt.claimedAt));
+  if (policy.reuseLeewaySeconds !== undefined && now < firstLostAt + policy.reuseLeewaySeconds * 1000) {
+    const again = record.attempts.filter((attempt) => attempt.reason === "within_grace").length;
+    if (again < presentationsWithinGrace) return { kind: "present", reason: "within_grace" };
+  }
+  if (policy.rotation === "never" || (policy.rotation === "auto" && record.observed.rotation === "same"))
+    return { kind: "present", reason: "not_rotating" };
+  const expiry = lastExpiry(record);
+  if (policy.lostReply === "retire") return now >= expiry ? { kind: "give_up" } : { kind: "wait", until: expiry };
+  // Not beside the first presentation; a later one spoils nothing any more.
+  const firstDeadline = Math.min(...lost.map((attempt) => attempt.deadline), Number.MAX_SAFE_INTEGER);
+  const lastCall = Math.max(expiry - attemptMs - marginMs(lifetimeMs(record)), lost.length > 0 ? firstDeadline : 0);
+  return now >= lastCall ? { kind: "present", reason: "last_presentation" } : { kind: "wait", until: lastCall };
+}

@@ -1,0 +1,111 @@
+import { sleep } from "../clock.ts";
+import type { LoginSession, LoginSessionId } from "../session/login-session.ts";
+import type { ConnectionKeyStore } from "../session/store.ts";
+import { applyChange } from "./apply-change.ts";
+import { isDueForIdleOnly, limitReached, liveDueAt } from "./limits.ts";
+import type { RevocableToken } from "./ports.ts";
+import { tokensOf } from "./raw-tokens.ts";
+import { requireLogin } from "./record-changes.ts";
+import type { RefreshFlights } from "./refresh-flights.ts";
+import type { RevocationDebts } from "./revocation-debts.ts";
+import type { TokenCore } from "./token-core.ts";
+
+/** What a login session needs when it is due: a refresh, the payment of a debt, a limit, or its removal. */
+export class Maintenance {
+  readonly #core: TokenCore;
+  readonly #flights: RefreshFlights;
+  readonly #debts: RevocationDebts;
+  readonly #keys: ConnectionKeyStore;
+
+  constructor(core: TokenCore, flights: RefreshFlights, debts: RevocationDebts, keys: ConnectionKeyStore) {
+    this.#core = core;
+    this.#flights = flights;
+    this.#debts = debts;
+    this.#keys = keys;
+  }
+
+  /**
+   * Does what is due for this login session now. It reads the record first: one that was ended, refreshed or removed in
+   * the meantime is left alone (R4). `clockSetBack`: due times were written by a clock that stood later, so they count
+   * as reached. Rejects with LatchkeyError `store_unavailable`.
+   */
+  async maintain(id: LoginSessionId, clockSetBack = false): Promise<void> {
+    const record = await this.#core.sessions.get(id);
+    if (record?.nextDueAt === undefined) return;
+    if (record.nextDueAt > this.#core.clock.now() && !clockSetBack) return;
+    switch (record.state) {
+      case "live":
+      case "refreshing":
+      case "uncertain":
+        return this.#keepAlive(record);
+      case "login_required":
+        // The answer of the lost attempt came late and is still to be verified: it may bring the login session back.
+        return record.pending === undefined || this.#core.clock.now() >= this.#purgeAt(record) ? this.#wind(record) : this.#verify(record);
+      case "ended":
+        return this.#wind(record);
+    }
+  }
+
+  async #verify(record: LoginSession): Promise<void> {
+    const { policy } = this.#core.issuers.mustGet(record.authorizationServer);
+    await this.#flights.join(record, { target: policy.defaultTarget, cause: { kind: "due", generation: record.generation } });
+  }
+
+  async #keepAlive(record: LoginSession): Promise<void> {
+    const now = this.#core.clock.now();
+    const limit = limitReached(this.#core, record, now);
+    if (limit !== undefined) return this.#retire(record, limit);
+    if (isDueForIdleOnly(this.#core, record, now)) return this.#lookLater(record, liveDueAt(this.#core, record, now));
+    const { policy, gate } = this.#core.issuers.mustGet(record.authorizationServer);
+    // It stays due, and is claimed again when its lease is over.
+    if (gate.isCrowded) return;
+    await this.#flights.join(record, { target: policy.defaultTarget, cause: { kind: "due", generation: record.generation } });
+  }
+
+  async #retire(record: LoginSession, limit: "idle" | "absolute_limit"): Promise<void> {
+    const { policy, clock, audit } = this.#core;
+    let retired = false;
+    await applyChange(this.#core, record.id, (current) => {
+      // A refresh may be under way: its reply comes too late then, and is dropped.
+      retired = current.state !== "ended" && current.state !== "login_required" && limitReached(this.#core, current, clock.now()) === limit;
+      if (!retired) return undefined;
+      const now = clock.now();
+      const revoke: RevocableToken[] = current.refreshToken === undefined ? [] : [{ kind: "refresh_token", token: current.refreshToken }];
+      // A reply that waits for its verification holds the token that followed (I4).
+      if (current.pending !== undefined) revoke.push(...tokensOf(current.pending.body));
+      return requireLogin(current, limit, now, { revoke, purgeAt: now + policy.idleLimitSeconds * 1000 });
+    });
+    if (retired) audit.record({ event: "login_required", login: record.handle, reason: limit });
+  }
+
+  async #wind(record: LoginSession): Promise<void> {
+    if (record.debts.length > 0) return this.#debts.pay(record.id);
+    const purgeAt = this.#purgeAt(record);
+    if (this.#core.clock.now() < purgeAt) {
+      await this.#lookLater(record, purgeAt);
+      return;
+    }
+    if (await this.#core.sessions.remove(record)) await this.#keys.removeByLoginSession(record.id);
+  }
+
+  async #lookLater(record: LoginSession, nextDueAt: number): Promise<void> {
+    await applyChange(this.#core, record.id, (current) =>
+      current.version === record.version ? { ...current, version: current.version + 1, nextDueAt } : undefined,
+    );
+  }
+
+  /** When a record that serves nothing any more is removed. */
+  #purgeAt(record: LoginSession): number {
+    const { policy } = this.#core;
+    const keepSeconds = record.state === "ended" ? policy.tombstoneSeconds : policy.idleLimitSeconds;
+    return (record.reason?.at ?? record.lastUsedAt) + keepSeconds * 1000;
+  }
+
+  /** For the end of the process: nothing new is presented, and it waits until nothing is under way, at most `limitMs`. */
+  async drain(limitMs: number): Promise<void> {
+    this.#core.issuers.shutDown();
+    const stop = new AbortController();
+    await Promise.race([Promise.all([this.#flights.drain(), this.#debts.drain()]), sleep(this.#core.clock, limitMs, stop.signal)]);
+    stop.abort();
+  }
+}

@@ -1,0 +1,263 @@
+import type {
+  AccessTokenEntry,
+  Attempt,
+  AttemptId,
+  EndedReason,
+  FailureKind,
+  Health,
+  LoginRequiredReason,
+  LoginSession,
+  PendingReply,
+  RevocationDebt,
+} from "../session/login-session.ts";
+import { targetKey } from "../session/login-session.ts";
+import type { RefreshTokenHasher } from "../session/random.ts";
+import type { RevocableToken, VerifiedReply } from "./ports.ts";
+import { remainingMs, settleMs } from "./times.ts";
+
+// Pure: each function gives the record that follows, or undefined where the change does not apply (any more).
+
+/** How long a refresh token of unknown life is worth revoking. */
+const unknownRefreshLifeMs = 30 * 24 * 3600 * 1000;
+/** The same for an access token. */
+const unknownAccessLifeMs = 3600 * 1000;
+/** So many attempts whose answer is lost are kept in a record. */
+const mostLostAttempts = 8;
+
+/** The claim: a write-ahead intent before the presentation (I2). */
+export function claim(record: LoginSession, attempt: Attempt): LoginSession {
+  return {
+    ...record,
+    version: record.version + 1,
+    state: "refreshing",
+    attempts: [...rememberedAttempts(record.attempts), attempt],
+    nextDueAt: attempt.deadline + settleMs,
+  };
+}
+
+/** An outage may lose one answer after another: the first, which most likely spent the token, and the newest are remembered. */
+function rememberedAttempts(attempts: readonly Attempt[]): readonly Attempt[] {
+  return attempts.length <= mostLostAttempts ? attempts : [...attempts.slice(0, 1), ...attempts.slice(1 - mostLostAttempts)];
+}
+
+/** The attempt ended with an answer that left the refresh token alive: back to where it came from. */
+export function settle(record: LoginSession, attemptId: AttemptId, health: Health, nextDueAt: number): LoginSession | undefined {
+  if (!record.attempts.some((attempt) => attempt.id === attemptId)) return undefined;
+  const attempts = record.attempts.filter((attempt) => attempt.id !== attemptId);
+  const base = { ...record, version: record.version + 1, attempts, health, nextDueAt };
+  const waits = record.state === "refreshing" || record.state === "uncertain";
+  if (!waits || attempts.some((attempt) => !attempt.lost)) return { ...base, state: record.state };
+  return { ...base, state: attempts.length > 0 ? "uncertain" : "live" };
+}
+
+/** The attempt's answer is lost: the refresh token may be spent. */
+export function markLost(record: LoginSession, attemptId: AttemptId, health: Health, nextDueAt: number): LoginSession | undefined {
+  if (record.state !== "refreshing" && record.state !== "uncertain") return undefined;
+  if (!record.attempts.some((attempt) => attempt.id === attemptId && !attempt.lost)) return undefined;
+  const attempts = record.attempts.map((attempt) => (attempt.id === attemptId ? { ...attempt, lost: true } : attempt));
+  const state = attempts.every((attempt) => attempt.lost) ? "uncertain" : record.state;
+  return { ...record, version: record.version + 1, state, attempts, health, nextDueAt };
+}
+
+/** What to do with a reply that arrived, given the record of now. */
+export type Arrival = { readonly kind: "keep"; readonly next: LoginSession } | { readonly kind: "drop" } | { readonly kind: "revoke" };
+
+/**
+ * A reply arrived, in time or late (core rules for late answers): kept as pending if the record still waits for this very
+ * attempt; revoked if the login session has ended or reached its limit; else dropped, never revoked, since that would kill the live family.
+ */
+export function arrive(record: LoginSession, attempt: Attempt, pending: PendingReply): Arrival {
+  if (record.state === "ended") return { kind: "revoke" };
+  const limited = record.reason?.code === "idle" || record.reason?.code === "absolute_limit";
+  if (record.state === "login_required" && limited && record.epoch === attempt.epoch) return { kind: "revoke" };
+  const known = record.attempts.some((each) => each.id === attempt.id);
+  const same = record.epoch === attempt.epoch && record.generation === attempt.generation;
+  if (!known || !same || record.pending !== undefined) return { kind: "drop" };
+  if (record.state === "login_required" && record.reason?.code !== "lost_reply") return { kind: "drop" };
+  return { kind: "keep", next: { ...record, version: record.version + 1, pending, nextDueAt: pending.receivedAt } };
+}
+
+/** A pending reply could not be verified yet. */
+export function postponeVerification(record: LoginSession, attemptId: AttemptId, at: number, nextAt: number): LoginSession | undefined {
+  const pending = record.pending;
+  if (pending === undefined || pending.attemptId !== attemptId) return undefined;
+  return {
+    ...record,
+    version: record.version + 1,
+    pending: { ...pending, verificationTries: pending.verificationTries + 1, nextVerificationAt: nextAt },
+    health: failed(record.health, "unverified", at),
+    nextDueAt: nextAt,
+  };
+}
+
+/** A pending reply turned out to be no token reply: as good as none. */
+export function discardPending(record: LoginSession, attemptId: AttemptId, at: number, nextDueAt: number): LoginSession | undefined {
+  if (record.pending?.attemptId !== attemptId) return undefined;
+  const attempts = record.attempts.map((attempt) => (attempt.id === attemptId ? { ...attempt, lost: true } : attempt));
+  const waiting = record.state === "refreshing" || record.state === "uncertain";
+  return {
+    ...record,
+    version: record.version + 1,
+    // Another presentation may be under way beside this late reply: then the record goes on waiting for that.
+    state: waiting && attempts.every((attempt) => attempt.lost) ? "uncertain" : record.state,
+    pending: undefined,
+    attempts,
+    health: failed(record.health, "ambiguous", at),
+    nextDueAt,
+  };
+}
+
+export interface Publication {
+  readonly tokens: VerifiedReply;
+  readonly now: number;
+  readonly hash: RefreshTokenHasher;
+  readonly introspectionTrusted: boolean;
+  readonly refreshLifetimeMs: number | undefined;
+}
+
+/** The verified reply becomes the newest generation (I3): one snapshot, whole (I5). When it is due again is the caller's to say. */
+export function publish(record: LoginSession, attemptId: AttemptId, publication: Publication): LoginSession | undefined {
+  const pending = record.pending;
+  if (pending === undefined || pending.attemptId !== attemptId) return undefined;
+  if (record.state === "ended") return undefined;
+  const { tokens, now } = publication;
+  const rotated = tokens.refreshToken !== undefined && tokens.refreshToken !== record.refreshToken;
+  const refreshToken = tokens.refreshToken ?? record.refreshToken;
+  const attempt = record.attempts.find((each) => each.id === attemptId);
+  // A record that was given up for lost holds no refresh token any more; without a new one it stays given up.
+  if (refreshToken === undefined) return undefined;
+  const entry = newEntry(pending.target, tokens, pending.sentAt, record.accessTokens);
+  const others = record.accessTokens.filter((each) => targetKey(each.target) !== targetKey(entry.target) && remainingMs(each, now) > 0);
+  return {
+    ...record,
+    version: record.version + 1,
+    generation: record.generation + 1,
+    state: "live",
+    reason: undefined,
+    refreshToken,
+    refreshTokenHash: publication.hash(refreshToken),
+    consumedRefreshTokenHash: rotated ? record.refreshTokenHash : record.consumedRefreshTokenHash,
+    refreshTokenExpiresAt:
+      publication.refreshLifetimeMs === undefined
+        ? rotated
+          ? undefined
+          : record.refreshTokenExpiresAt
+        : pending.sentAt + publication.refreshLifetimeMs,
+    accessTokens: [entry, ...others],
+    idToken: tokens.idToken ?? record.idToken,
+    profile: tokens.profile ?? record.profile,
+    pending: undefined,
+    attempts: [],
+    observed: {
+      rotation: rotated ? "rotates" : record.observed.rotation === "rotates" ? "rotates" : "same",
+      introspection: publication.introspectionTrusted ? "trusted" : record.observed.introspection,
+    },
+    health: { lastRefreshAt: now, failures: 0, refusals: 0 },
+    lastUsedAt: attempt !== undefined && attempt.reason !== "due" ? Math.max(record.lastUsedAt, attempt.claimedAt) : record.lastUsedAt,
+    nextDueAt: undefined,
+  };
+}
+
+/** An access token as it is kept. `previous`: what was granted before, for a reply that does not say. */
+export function newEntry(
+  target: AccessTokenEntry["target"],
+  tokens: VerifiedReply,
+  obtainedAt: number,
+  previous: readonly AccessTokenEntry[],
+): AccessTokenEntry {
+  const before = previous.find((each) => targetKey(each.target) === targetKey(target))?.grantedScopes;
+  const assumed = target.scopes.length > 0 ? target.scopes : (before ?? []);
+  return {
+    target,
+    accessToken: tokens.accessToken,
+    grantedScopes: tokens.grantedScopes ?? assumed,
+    obtainedAt,
+    expiresAt: obtainedAt + tokens.expiresInSeconds * 1000,
+  };
+}
+
+/** No token is served any more until somebody signs in again; what is left to revoke is owed. */
+export function requireLogin(
+  record: LoginSession,
+  reason: LoginRequiredReason,
+  now: number,
+  options: { readonly revoke: readonly RevocableToken[]; readonly purgeAt: number },
+): LoginSession {
+  const debts = [...record.debts, ...options.revoke.map((token) => debt(record, token, now))];
+  return {
+    ...record,
+    version: record.version + 1,
+    state: "login_required",
+    reason: { code: reason, at: now },
+    refreshToken: undefined,
+    accessTokens: [],
+    pending: undefined,
+    // The answer of a lost attempt may still come, and brings the login back.
+    attempts: reason === "lost_reply" ? record.attempts : [],
+    debts,
+    revocation: debts.length > 0 ? "pending" : record.revocation,
+    nextDueAt: debts.length > 0 ? now : options.purgeAt,
+  };
+}
+
+/** The end: final, nothing served, everything that it held is owed to the authorization server. */
+export function end(record: LoginSession, reason: EndedReason, now: number, pendingTokens: readonly RevocableToken[]): LoginSession {
+  const held: RevocableToken[] = [];
+  if (record.refreshToken !== undefined) held.push({ kind: "refresh_token", token: record.refreshToken });
+  held.push(...pendingTokens);
+  for (const entry of record.accessTokens) if (remainingMs(entry, now) > 0) held.push({ kind: "access_token", token: entry.accessToken });
+  const debts = [...record.debts, ...held.map((token) => debt(record, token, now))];
+  return {
+    ...record,
+    version: record.version + 1,
+    state: "ended",
+    reason: { code: reason, at: now },
+    refreshToken: undefined,
+    accessTokens: [],
+    idToken: undefined,
+    pending: undefined,
+    attempts: [],
+    debts,
+    revocation: debts.length > 0 ? "pending" : record.revocation,
+    nextDueAt: now,
+  };
+}
+
+/** Tokens that arrived for a login session that is over are owed as well. */
+export function owe(record: LoginSession, tokens: readonly RevocableToken[], now: number): LoginSession | undefined {
+  const known = new Set(record.debts.map((each) => each.token));
+  const fresh = tokens.filter((each) => !known.has(each.token));
+  if (fresh.length === 0) return undefined;
+  return {
+    ...record,
+    version: record.version + 1,
+    debts: [...record.debts, ...fresh.map((token) => debt(record, token, now))],
+    revocation: "pending",
+    nextDueAt: now,
+  };
+}
+
+/** One more failure in a row. */
+export function failed(health: Health, kind: FailureKind, at: number, notBefore?: number): Health {
+  const refused = kind === "refused";
+  return {
+    ...health,
+    lastFailure: { kind, at },
+    failures: health.failures + 1,
+    refusals: refused ? health.refusals + 1 : health.refusals,
+    firstRefusalAt: refused ? (health.firstRefusalAt ?? at) : health.firstRefusalAt,
+    notBefore: notBefore ?? health.notBefore,
+  };
+}
+
+function debt(record: LoginSession, { kind, token }: RevocableToken, now: number): RevocationDebt {
+  return { kind, token, tries: 0, nextTryAt: now, expiresAt: debtEnd(record, { kind, token }, now) };
+}
+
+/** What the record says of its own tokens does not hold for those of a reply that it never published. */
+function debtEnd(record: LoginSession, { kind, token }: RevocableToken, now: number): number {
+  if (kind === "refresh_token")
+    return (token === record.refreshToken ? record.refreshTokenExpiresAt : undefined) ?? now + unknownRefreshLifeMs;
+  const entry = record.accessTokens.find((each) => each.accessToken === token);
+  return entry === undefined ? now + unknownAccessLifeMs : Math.max(entry.expiresAt, now + 60_000);
+}

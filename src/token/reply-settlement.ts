@@ -1,0 +1,142 @@
+import type { Attempt, LoginSession, LoginSessionId } from "../session/login-session.ts";
+import { applyOutcome } from "./apply-change.ts";
+import { liveDueAt } from "./limits.ts";
+import type { RawReply, RevocableToken, VerifiedReply } from "./ports.ts";
+import { tokensOf } from "./raw-tokens.ts";
+import { type Arrival, arrive, discardPending, owe, postponeVerification, publish, requireLogin } from "./record-changes.ts";
+import { backoffMs } from "./times.ts";
+import type { TokenCore } from "./token-core.ts";
+
+/**
+ * A reply of the token endpoint arrived, in time or late. It is stored before anything looks at it, then verified, then
+ * published. Gives the record as it is afterwards. Nothing is presented here.
+ */
+export async function settleReply(
+  core: TokenCore,
+  id: LoginSessionId,
+  attempt: Attempt,
+  reply: RawReply,
+): Promise<LoginSession | undefined> {
+  let arrival: Arrival["kind"] = "drop";
+  const record = await applyOutcome(core, id, (current) => {
+    // The first try may have been written although its acknowledgement was lost (F10).
+    if (current.pending?.attemptId === attempt.id) {
+      arrival = "keep";
+      return undefined;
+    }
+    const decided = arrive(current, attempt, {
+      attemptId: attempt.id,
+      target: attempt.target,
+      sentAt: reply.sentAt,
+      receivedAt: reply.receivedAt,
+      body: reply.body,
+      verificationTries: 0,
+      nextVerificationAt: reply.receivedAt,
+    });
+    arrival = decided.kind;
+    if (decided.kind === "revoke") return owe(current, tokensOf(reply.body), core.clock.now());
+    return decided.kind === "keep" ? decided.next : undefined;
+  });
+  return settleArrival(core, record, arrival, reply);
+}
+
+async function settleArrival(
+  core: TokenCore,
+  record: LoginSession | undefined,
+  arrival: Arrival["kind"],
+  reply: RawReply,
+): Promise<LoginSession | undefined> {
+  if (record === undefined) return undefined;
+  switch (arrival) {
+    case "keep":
+      return verifyPending(core, record);
+    case "revoke":
+      core.audit.record({ event: "late_reply_revoked", login: record.handle, tokens: tokensOf(reply.body).length });
+      return record;
+    case "drop":
+      core.audit.record({ event: "late_reply_dropped", login: record.handle, generation: record.generation, state: record.state });
+      return record;
+  }
+}
+
+/** Verifies the pending reply (OIDC Core 12.2) and publishes it, keeps it for later, or refuses it. Never a POST to the token endpoint. */
+export async function verifyPending(core: TokenCore, record: LoginSession): Promise<LoginSession | undefined> {
+  const pending = record.pending;
+  if (pending === undefined) return record;
+  const verification = await core.server.verify(record.authorizationServer, record.principal, pending);
+  const now = core.clock.now();
+  switch (verification.kind) {
+    case "verified":
+      return publishReply(core, record, pending.attemptId, verification.tokens);
+    case "identity_mismatch":
+      return refuseIdentity(core, record, pending.attemptId, verification.problem, verification.revocable);
+    case "unavailable": {
+      const nextAt = now + backoffMs(pending.verificationTries, core.random, 1_000, 30_000);
+      core.audit.record({ event: "refresh_failed", login: record.handle, kind: "unverified", problem: verification.problem });
+      return applyOutcome(core, record.id, (current) => postponeVerification(current, pending.attemptId, now, nextAt));
+    }
+    case "unreadable":
+      core.audit.record({ event: "refresh_failed", login: record.handle, kind: "ambiguous", problem: verification.problem });
+      return applyOutcome(core, record.id, (current) => discardPending(current, pending.attemptId, now, now));
+  }
+}
+
+async function publishReply(
+  core: TokenCore,
+  record: LoginSession,
+  attemptId: Attempt["id"],
+  tokens: VerifiedReply,
+): Promise<LoginSession | undefined> {
+  const issuer = core.issuers.mustGet(record.authorizationServer);
+  const late = record.state !== "refreshing";
+  let published = false;
+  const next = await applyOutcome(core, record.id, (current) => {
+    const now = core.clock.now();
+    const refreshSeconds =
+      tokens.refreshExpiresInSeconds ?? issuer.policy.refreshTokenLifetimeSeconds ?? issuer.learntRefreshLifetimeSeconds;
+    const refreshLifetimeMs = refreshSeconds === undefined ? undefined : refreshSeconds * 1000;
+    const candidate = publish(current, attemptId, {
+      tokens,
+      now,
+      hash: core.hash,
+      introspectionTrusted: issuer.introspectionTrusted,
+      refreshLifetimeMs,
+    });
+    published = candidate !== undefined;
+    // A login session that was given up as lost has no refresh token any more, and this reply brought none.
+    if (candidate === undefined && current.state === "login_required" && current.pending?.attemptId === attemptId)
+      return giveBack(current, tokensOf(current.pending.body), now);
+    return candidate && { ...candidate, nextDueAt: liveDueAt(core, candidate, now) };
+  });
+  if (next !== undefined && published) {
+    const fact = { login: next.handle, generation: next.generation, issuer: next.principal.issuer };
+    core.audit.record({ event: late ? "late_reply_adopted" : "refresh_committed", ...fact });
+  }
+  return next;
+}
+
+/** A late reply that cannot be used: it is not kept, and its tokens are owed. */
+function giveBack(record: LoginSession, tokens: readonly RevocableToken[], now: number): LoginSession {
+  const without = { ...record, pending: undefined, attempts: [] };
+  return owe(without, tokens, now) ?? { ...without, version: record.version + 1 };
+}
+
+async function refuseIdentity(
+  core: TokenCore,
+  record: LoginSession,
+  attemptId: Attempt["id"],
+  problem: string,
+  revocable: readonly RevocableToken[],
+): Promise<LoginSession | undefined> {
+  core.audit.record({ event: "identity_mismatch", login: record.handle, issuer: record.principal.issuer, problem });
+  core.logger.error("A refresh brought tokens of somebody else. Nothing of it is served; the login session needs a new login.", {
+    login: record.handle,
+    problem,
+  });
+  return applyOutcome(core, record.id, (current) => {
+    if (current.pending?.attemptId !== attemptId || current.state === "ended") return undefined;
+    const now = core.clock.now();
+    if (current.state === "login_required") return giveBack(current, revocable, now);
+    return requireLogin(current, "identity", now, { revoke: revocable, purgeAt: now + core.policy.idleLimitSeconds * 1000 });
+  });
+}

@@ -1,0 +1,25 @@
+import type { Audit } from "../audit/audit.ts";
+import type { Clock } from "../clock.ts";
+import type { Logger } from "../logger.ts";
+import type { LoginSessions } from "../session/login-sessions.ts";
+import type { RefreshTokenHasher } from "../session/random.ts";
+import type { Issuers } from "./issuers.ts";
+import type { LoginSessionLocks } from "./login-session-locks.ts";
+import type { AuthorizationServerPort, TokenPolicy } from "./ports.ts";
+
+/** What all parts of the token service work with. One of it per process. */
+export interface TokenCore {
+  readonly sessions: LoginSessions;
+  readonly server: AuthorizationServerPort;
+  readonly issuers: Issuers;
+  readonly locks: LoginSessionLocks;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly audit: Audit;
+  /** A number in [0, 1). */
+  readonly random: () => number;
+  readonly hash: RefreshTokenHasher;
+  readonly policy: TokenPolicy;
+  /** This process, in attempts. */
+  readonly owner: string;
+}

@@ -1,0 +1,166 @@
+import { LatchkeyError } from "../errors.ts";
+import type { AccessTokenEntry, AccessTokenTarget, LoginSession } from "../session/login-session.ts";
+import { targetKey } from "../session/login-session.ts";
+import type { WatchedLoginSession } from "../session/login-sessions.ts";
+import { acquireError, deadLoginError, insufficientScopeError } from "./acquire-error.ts";
+import type { FlightResult } from "./flight-result.ts";
+import type { RefreshFlights } from "./refresh-flights.ts";
+import type { RefreshWish } from "./refresh-plan.ts";
+import { attemptLimitOf, callerBudgetMs, entryFor, heldUntil, isFresh, isYoung, remainingMs } from "./times.ts";
+import type { TokenCore } from "./token-core.ts";
+
+export interface AcquireOptions {
+  /** The API refused this very access token with a 401: another one is wanted. */
+  readonly rejected?: string | undefined;
+  /** How long the access token must still be valid when it is handed out. Default 0. */
+  readonly minimumValiditySeconds?: number | undefined;
+  /** How long to wait for a refresh. Default: min(8 s, the attempt limit). The refresh itself goes on after it. */
+  readonly budgetMs?: number | undefined;
+  /** Stops the waiting, never the refresh (I8). */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** So often a caller looks again after a flight that did not bring what it needs. */
+const longestChain = 4;
+
+/** Hands out access tokens of a login session, refreshed when they need it: one presentation at a time, whoever asks. */
+export class TokenService {
+  readonly #core: TokenCore;
+  readonly #flights: RefreshFlights;
+
+  constructor(core: TokenCore, flights: RefreshFlights) {
+    this.#core = core;
+    this.#flights = flights;
+  }
+
+  /**
+   * An access token of this login session for the target, with at least the asked-for validity left (I6). A valid one is
+   * returned at once, without a lock, a promise or I/O. Otherwise it joins the refresh that is under way or starts one.
+   *
+   * Throws or rejects with LatchkeyError: `login_required`, `login_ended`; retryable `refresh_timeout` (the refresh goes on)
+   * and `authorization_server_unavailable`; `insufficient_scope`; `store_unavailable`; `cancelled`. None of them changes
+   * the login session.
+   */
+  acquire(
+    login: WatchedLoginSession,
+    target: AccessTokenTarget,
+    options: AcquireOptions = {},
+  ): AccessTokenEntry | Promise<AccessTokenEntry> {
+    const now = this.#core.clock.now();
+    const record = login.current();
+    login.touch(now);
+    if (options.rejected === undefined && servesTokens(record)) {
+      const entry = entryFor(record, target);
+      if (entry !== undefined && isFresh(entry, now, (options.minimumValiditySeconds ?? 0) * 1000)) return entry;
+    }
+    return this.#acquireSlowly(login, target, options);
+  }
+
+  async #acquireSlowly(login: WatchedLoginSession, target: AccessTokenTarget, options: AcquireOptions): Promise<AccessTokenEntry> {
+    const { clock, policy, issuers } = this.#core;
+    const attemptMs = attemptLimitOf(login.current(), policy, target);
+    const giveUpAt = clock.monotonic() + (options.budgetMs ?? callerBudgetMs(attemptMs));
+    for (let turn = 0; ; turn += 1) {
+      if (options.signal?.aborted) throw cancelled();
+      const record = login.current();
+      if (!servesTokens(record)) throw deadLoginError(record);
+      const found = this.#servable(record, target, options);
+      if (found.fresh !== undefined) return found.fresh;
+      this.#refuseImpossible(record, target, options);
+      const closedForMs = issuers.mustGet(record.authorizationServer).gate.closedForMs;
+      const waitMs = Math.max(closedForMs, heldUntil(record, clock.now()) - clock.now());
+      // Nobody gains from waiting in front of an authorization server that is known to be down.
+      if (waitMs > 0 || turn >= longestChain) {
+        if (found.usable !== undefined) return found.usable;
+        throw acquireError(record, issuers.mustGet(record.authorizationServer), undefined, waitMs);
+      }
+      const result = await this.#wait(this.#flights.join(record, wishOf(target, options)), giveUpAt, options.signal);
+      const after = login.current();
+      if (!servesTokens(after)) throw deadLoginError(after);
+      const now = this.#servable(after, target, options);
+      if (now.fresh !== undefined) return now.fresh;
+      if (result === "timeout" || result.failure !== undefined || after.state === "uncertain") {
+        if (now.usable !== undefined) return now.usable;
+        throw result === "timeout" ? timedOut() : acquireError(after, issuers.mustGet(after.authorizationServer), result.failure, 0);
+      }
+    }
+  }
+
+  /** `fresh`: to be handed out as it is. `usable`: to be handed out when there is no better one. */
+  #servable(
+    record: LoginSession,
+    target: AccessTokenTarget,
+    options: AcquireOptions,
+  ): { fresh?: AccessTokenEntry; usable?: AccessTokenEntry } {
+    const entry = entryFor(record, target);
+    if (entry === undefined) return {};
+    const now = this.#core.clock.now();
+    const minimumMs = (options.minimumValiditySeconds ?? 0) * 1000;
+    const left = remainingMs(entry, now);
+    if (left <= minimumMs) return {};
+    if (entry.accessToken === options.rejected) {
+      // A young token that the API refuses is not made better by a younger one: the caller gets it back and sees the 401.
+      return isYoung(entry, now) ? { fresh: entry, usable: entry } : {};
+    }
+    return isFresh(entry, now, minimumMs) ? { fresh: entry, usable: entry } : { usable: entry };
+  }
+
+  /** A young token that is too short, or grants too little, would be no better after another refresh. */
+  #refuseImpossible(record: LoginSession, target: AccessTokenTarget, options: AcquireOptions): void {
+    const entry = entryFor(record, target);
+    if (entry === undefined) {
+      const key = targetKey(target);
+      const narrower = record.accessTokens.find((each) => targetKey(each.target) === key);
+      if (narrower !== undefined && isYoung(narrower, this.#core.clock.now()))
+        throw insufficientScopeError(record, this.#core.issuers.mustGet(record.authorizationServer));
+      return;
+    }
+    if (!isYoung(entry, this.#core.clock.now())) return;
+    const minimumSeconds = options.minimumValiditySeconds ?? 0;
+    if (remainingMs(entry, this.#core.clock.now()) > minimumSeconds * 1000) return;
+    const lifetimeSeconds = Math.round((entry.expiresAt - entry.obtainedAt) / 1000);
+    throw new LatchkeyError(
+      "invalid_request",
+      `An access token that is valid for ${minimumSeconds} s more was asked for, but this authorization server's live ${lifetimeSeconds} s in all.`,
+    );
+  }
+
+  /** Waits within the caller's budget; the flight goes on without it. */
+  #wait(flight: Promise<FlightResult>, giveUpAt: number, signal: AbortSignal | undefined): Promise<FlightResult | "timeout"> {
+    const { clock } = this.#core;
+    return new Promise((resolve, reject) => {
+      const timer = clock.schedule(Math.max(0, giveUpAt - clock.monotonic()), () => settle(() => resolve("timeout")));
+      const onAbort = (): void => settle(() => reject(cancelled()));
+      signal?.addEventListener("abort", onAbort, { once: true });
+      function settle(how: () => void): void {
+        timer.cancel();
+        signal?.removeEventListener("abort", onAbort);
+        how();
+      }
+      flight.then(
+        (result) => settle(() => resolve(result)),
+        (error: unknown) => settle(() => reject(error)),
+      );
+    });
+  }
+}
+
+function servesTokens(record: LoginSession): boolean {
+  return record.state === "live" || record.state === "refreshing" || record.state === "uncertain";
+}
+
+function wishOf(target: AccessTokenTarget, options: AcquireOptions): RefreshWish {
+  if (options.rejected !== undefined) return { target, cause: { kind: "rejected", accessToken: options.rejected } };
+  return { target, cause: { kind: "demand", minimumValidityMs: (options.minimumValiditySeconds ?? 0) * 1000 } };
+}
+
+function cancelled(): LatchkeyError {
+  return new LatchkeyError("cancelled", "The call was cancelled while its access token was being refreshed.");
+}
+
+function timedOut(): LatchkeyError {
+  return new LatchkeyError("refresh_timeout", "The authorization server is slow to refresh the access token. Try again in a moment.", {
+    retryable: true,
+    retryAfterSeconds: 2,
+  });
+}

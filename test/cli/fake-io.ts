@@ -1,0 +1,41 @@
+import { PassThrough, Writable } from "node:stream";
+import { runCommandLine } from "../../src/cli/commands.ts";
+import { systemClock } from "../../src/clock.ts";
+
+/** What a call of the command line came to. */
+export interface Outcome {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs the command line inside this process, with a world of its own. */
+export async function run(
+  argv: readonly string[],
+  world: { readonly cwd?: string; readonly env?: Readonly<Record<string, string>> } = {},
+): Promise<Outcome> {
+  const stdout = new Collected();
+  const stderr = new Collected();
+  const exitCode = await runCommandLine(argv, {
+    env: world.env ?? {},
+    cwd: world.cwd ?? "/nowhere",
+    homeDirectory: "/home/nobody",
+    pid: 1,
+    stdin: new PassThrough(),
+    stdout,
+    stderr,
+    stderrIsTerminal: false,
+    clock: systemClock,
+    shutdown: new AbortController().signal,
+  });
+  return { exitCode, stdout: stdout.text, stderr: stderr.text };
+}
+
+class Collected extends Writable {
+  text = "";
+
+  override _write(chunk: Buffer | string, _encoding: BufferEncoding, done: () => void): void {
+    this.text += chunk.toString();
+    done();
+  }
+}

@@ -1,0 +1,70 @@
+import { describe, expect, it } from "vitest";
+import { applyChange, applyOutcome } from "../../src/token/apply-change.ts";
+import { hookedStore, storeAway } from "../support/hooked-store.ts";
+import { settle } from "../support/manual-clock.ts";
+import { Hold, makeBench, makeReplica } from "../support/token-bench.ts";
+
+describe("a change of a login session", () => {
+  it("reads the record again under the lock: whoever waited for it does not try what was overtaken (I3)", async () => {
+    const { one, signIn } = makeBench();
+    const { record } = await signIn();
+    const seen: number[] = [];
+    const all = Array.from({ length: 10 }, () =>
+      applyChange(one.core, record.id, (current) => {
+        seen.push(current.version);
+        return { ...current, version: current.version + 1 };
+      }),
+    );
+    await Promise.all(all);
+    expect(seen).toEqual(Array.from({ length: 10 }, (_, index) => record.version + index));
+  });
+
+  it("is tried again on the newer record when another process was faster (I3)", async () => {
+    const commits = new Hold();
+    const { clock, server, store, another } = makeBench();
+    const one = makeReplica({
+      clock,
+      server,
+      store,
+      loginSessions: hookedStore(store.loginSessions, { before: (operation) => (operation === "commit" ? commits.wait() : undefined) }),
+    });
+    const two = another("replica-2");
+    const record = await one.logins.start(server.signIn("alice"), { kind: "demo" });
+    const seen: number[] = [];
+    const mine = applyChange(one.core, record.id, (current) => {
+      seen.push(current.version);
+      return { ...current, version: current.version + 1, nextDueAt: 7 };
+    });
+    await settle();
+    await applyChange(two.core, record.id, (current) => ({ ...current, version: current.version + 1, lastUsedAt: 9 }));
+    commits.open();
+    expect(await mine).toMatchObject({ version: 3, nextDueAt: 7, lastUsedAt: 9 });
+    expect(seen).toEqual([1, 2]);
+  });
+
+  it("of a login session that is gone is none", async () => {
+    const { one, signIn } = makeBench();
+    const { record } = await signIn();
+    await one.core.sessions.remove(record);
+    expect(await applyChange(one.core, record.id, () => expect.unreachable())).toBeUndefined();
+    expect(one.core.locks.size).toBe(0);
+  });
+
+  it("that must not be lost is tried until the store is back, without holding the lock in between (I4)", async () => {
+    let away = true;
+    const { clock, server, store } = makeBench();
+    const loginSessions = hookedStore(store.loginSessions, {
+      before: (operation) => {
+        if (away && operation === "commit") throw storeAway();
+      },
+    });
+    const one = makeReplica({ clock, server, store, loginSessions });
+    const record = await one.logins.start(server.signIn("alice"), { kind: "demo" });
+    const outcome = applyOutcome(one.core, record.id, (current) => ({ ...current, version: current.version + 1, nextDueAt: 7 }));
+    await clock.advance(60_000);
+    expect(one.core.locks.size).toBe(0);
+    away = false;
+    await clock.advance(6_000);
+    expect(await outcome).toMatchObject({ nextDueAt: 7 });
+  });
+});
