@@ -98,7 +98,8 @@ function serve(options: HttpServerOptions, listener: Listener, publicUrl: string
     // New connections are refused from here on, while what runs comes to its end.
     const listenerClosed = listener.close(drainSeconds * 1000 + closeGraceMs);
     await mcp.close();
-    await Promise.all([listenerClosed, core.close(drainSeconds * 1000)]);
+    const [{ cut }] = await Promise.all([listenerClosed, core.close(drainSeconds * 1000)]);
+    if (cut) logger.warn("requests cut off at the end", { drainSeconds });
   };
   return {
     publicUrl,

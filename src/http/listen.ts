@@ -22,8 +22,8 @@ export interface Listener {
   readonly url: string;
   /** Serves with `handler` from now on. Requests that come before are answered with 503. */
   serve(handler: Handler): void;
-  /** Takes no new connections, lets running requests finish for `graceMs`, then cuts what is left. Twice gives the same promise. */
-  close(graceMs: number): Promise<void>;
+  /** Takes no new connections, lets running requests finish for `graceMs`, then cuts what is left, and says whether anything was. Twice gives the same promise. */
+  close(graceMs: number): Promise<{ readonly cut: boolean }>;
 }
 
 /**
@@ -32,7 +32,7 @@ export interface Listener {
  */
 export async function listen(options: ListenOptions): Promise<Listener> {
   const { host, clock, tls } = options;
-  let closing: Promise<void> | undefined;
+  let closing: Promise<{ readonly cut: boolean }> | undefined;
   let handler: Handler = (_request, response) => {
     response.writeHead(503, { "retry-after": "1" });
     response.end();
@@ -82,12 +82,16 @@ function startListening(server: Server, { host, port }: { readonly host: string;
   });
 }
 
-function closeServer(server: Server, clock: Clock, graceMs: number): Promise<void> {
+function closeServer(server: Server, clock: Clock, graceMs: number): Promise<{ readonly cut: boolean }> {
   return new Promise((resolve) => {
-    const cut = clock.schedule(graceMs, () => server.closeAllConnections());
+    let cut = false;
+    const limit = clock.schedule(graceMs, () => {
+      cut = true;
+      server.closeAllConnections();
+    });
     server.close(() => {
-      cut.cancel();
-      resolve();
+      limit.cancel();
+      resolve({ cut });
     });
     server.closeIdleConnections();
   });

@@ -4,10 +4,9 @@ import { describe, expect, test } from "vitest";
 import { McpClient } from "../support/e2e-clients.ts";
 import { mustString, parseFields } from "../support/e2e-json.ts";
 import { Program } from "../support/e2e-process.ts";
-import { timed } from "../support/e2e-wait.ts";
 
 describe.concurrent("latchkey demo, asked to stop", () => {
-  test("ends at once with 0, whatever is open but idle: streams, kept connections, one that a browser opened in advance", async ({
+  test("ends with 0 and waits for nothing that is open but idle: streams, kept connections, one that a browser opened in advance", async ({
     onTestFinished,
   }) => {
     const { demo, url } = await startDemo(onTestFinished);
@@ -22,9 +21,10 @@ describe.concurrent("latchkey demo, asked to stop", () => {
     // An answered request on another connection: by then the server has accepted the one before.
     expect((await fetch(`${url}/health/live`)).status).toBe(200);
     demo.child.kill("SIGTERM");
-    const { value, milliseconds } = await timed(() => demo.exit);
-    expect(value.code).toBe(0);
-    expect(milliseconds).toBeLessThan(3_000);
+    const { code, stderr } = await demo.exit;
+    expect(code).toBe(0);
+    // Nothing had to be waited for until the limit and cut off then.
+    expect(stderr).not.toContain("cut off");
   });
 
   test("lets a running call come to its end (F30)", async ({ onTestFinished }) => {
