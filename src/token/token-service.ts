@@ -14,12 +14,14 @@ export interface AcquireOptions {
   readonly rejected?: string | undefined;
   /** How long the access token must still be valid when it is handed out. Default 0. */
   readonly minimumValiditySeconds?: number | undefined;
-  /** How long to wait for a refresh. Default: min(8 s, the attempt limit). The refresh itself goes on after it. */
+  /** How long to wait for a refresh. Default: min(8 s, the attempt limit), or less while a token in its margin still lasts. The refresh itself goes on after it. */
   readonly budgetMs?: number | undefined;
   /** Stops the waiting, never the refresh (I8). */
   readonly signal?: AbortSignal | undefined;
 }
 
+/** An access token with less left than this would end on its way to the API. */
+const lastMomentMs = 1_250;
 /** So often a caller looks again after a flight that did not bring what it needs. */
 const longestChain = 4;
 
@@ -74,7 +76,8 @@ export class TokenService {
         if (found.usable !== undefined) return found.usable;
         throw acquireError(record, issuers.mustGet(record.authorizationServer), undefined, waitMs);
       }
-      const result = await this.#wait(this.#flights.join(record, wishOf(target, options)), giveUpAt, options.signal);
+      const flight = this.#flights.join(record, wishOf(target, options));
+      const result = await this.#wait(flight, Math.min(giveUpAt, this.#lastUseOf(found.usable, options)), options.signal);
       const after = login.current();
       if (!servesTokens(after)) throw deadLoginError(after);
       const now = this.#servable(after, target, options);
@@ -123,6 +126,14 @@ export class TokenService {
       "invalid_request",
       `An access token that is valid for ${minimumSeconds} s more was asked for, but this authorization server's live ${lifetimeSeconds} s in all.`,
     );
+  }
+
+  /** Until when (monotonic) a caller may wait for a better token than this one, and still use this one. */
+  #lastUseOf(usable: AccessTokenEntry | undefined, options: AcquireOptions): number {
+    if (usable === undefined) return Number.POSITIVE_INFINITY;
+    const { clock } = this.#core;
+    const spareMs = remainingMs(usable, clock.now()) - lastMomentMs - (options.minimumValiditySeconds ?? 0) * 1000;
+    return spareMs > 0 ? clock.monotonic() + spareMs : Number.POSITIVE_INFINITY;
   }
 
   /** Waits within the caller's budget; the flight goes on without it. */

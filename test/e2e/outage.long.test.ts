@@ -53,7 +53,9 @@ describe("an authorization server that is stopped for 60 s and started again", (
     // The API reads whole seconds in a token, so that it may end up to one second before it was counted to.
     expect(failed.filter(({ at, user }) => at < (ends.get(user) ?? 0) - 1_100)).toEqual([]);
     expect(failed.length).toBeGreaterThan(clients.length * 20);
-    const others = failed.filter(({ answer: { error } }) => error?.code !== "authorization_server_unavailable" || error.retryable !== true);
+    // A call that waits for the probe of the server may run out of its time: that is retryable, too.
+    const typed: readonly unknown[] = ["authorization_server_unavailable", "refresh_timeout"];
+    const others = failed.filter(({ answer: { error } }) => !typed.includes(error?.code) || error?.retryable !== true);
     expect(others.map(({ at, user, answer }) => `${(at - resumedAt) / 1000} s after the start, ${user}: ${answer.text}`)).toEqual([]);
     expect(calls.filter(({ at, answer }) => at > stoppedAt && !answer.isError).length).toBeGreaterThan(clients.length * 5);
     expect(failed.filter(({ at }) => at > resumedAt + recoverySeconds * 1000)).toEqual([]);

@@ -90,6 +90,21 @@ describe("acquire", () => {
     expect(history.check({ healthy: true })).toEqual([]);
   });
 
+  it("hands out the token that it has, while that still lasts, when the refresh takes longer (S6)", async () => {
+    const gate = held();
+    const { clock, one, server, history } = bench({ pause: gate.pause });
+    const login = await one.watch(await one.logins.start(server.signIn("alice"), { kind: "demo" }));
+    const old = login.current().accessTokens[0]?.accessToken;
+    await clock.advance(25_000);
+    const call = Promise.resolve(one.tokens.acquire(login, anything)).catch((error: unknown) => error);
+    await clock.advance(4_000);
+    expect(await call).toMatchObject({ accessToken: old });
+    gate.letGo();
+    await settle();
+    expect(login.current()).toMatchObject({ state: "live", generation: 2 });
+    expect(history.check({ healthy: true })).toEqual([]);
+  });
+
   it("commits the refresh although the only caller has gone away (I8, F29)", async () => {
     const gate = held();
     const { clock, one, server } = bench({ pause: gate.pause });
