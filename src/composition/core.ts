@@ -135,7 +135,7 @@ export function composeCore(options: CoreOptions): Core {
     authorizationServers,
     tokens,
     logins,
-    imports: new Imports(core, authorizationServers, logins),
+    imports: new Imports(core, authorizationServers, logins, store.importIntents),
     logout,
     registry,
     audit,

@@ -1,5 +1,6 @@
 import type { BrowserSession, BrowserSessionKey, BrowserSignIn } from "./browser-session.ts";
 import type { ConnectionKeyHash, ConnectionKeyRecord } from "./connection-key.ts";
+import type { ImportIntent } from "./import-intent.ts";
 import type { LoginSession, LoginSessionHandle, LoginSessionId, RefreshTokenHash } from "./login-session.ts";
 import type { LoginTransaction } from "./login-transaction.ts";
 
@@ -68,11 +69,23 @@ export interface LoginTransactionStore {
   take(state: string, now: number): Promise<LoginTransaction | undefined>;
 }
 
+/** Keeps imports that are under way, by the hash of the refresh token that was handed over. */
+export interface ImportIntentStore {
+  /**
+   * Writes the intent, unless one of another owner that has not expired at `now` holds the same refresh token: of two
+   * owners at one time, at most one gets true (I1). An owner's own intent is replaced.
+   */
+  claim(intent: ImportIntent, now: number): Promise<boolean>;
+  /** Removes the intent if it is this owner's. */
+  release(intent: Pick<ImportIntent, "hash" | "owner">): Promise<void>;
+}
+
 /** All that Latchkey keeps. */
 export interface Store {
   readonly loginSessions: LoginSessionStore;
   readonly connectionKeys: ConnectionKeyStore;
   readonly browserSessions: BrowserSessionStore;
   readonly loginTransactions: LoginTransactionStore;
+  readonly importIntents: ImportIntentStore;
   close(): Promise<void>;
 }

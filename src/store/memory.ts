@@ -1,9 +1,10 @@
 import { LatchkeyError } from "../errors.ts";
 import type { BrowserSession, BrowserSessionKey, BrowserSignIn } from "../session/browser-session.ts";
 import type { ConnectionKeyHash, ConnectionKeyRecord } from "../session/connection-key.ts";
-import type { LoginSessionId } from "../session/login-session.ts";
+import type { ImportIntent } from "../session/import-intent.ts";
+import type { LoginSessionId, RefreshTokenHash } from "../session/login-session.ts";
 import type { LoginTransaction } from "../session/login-transaction.ts";
-import type { BrowserSessionStore, ConnectionKeyStore, LoginTransactionStore, Store } from "../session/store.ts";
+import type { BrowserSessionStore, ConnectionKeyStore, ImportIntentStore, LoginTransactionStore, Store } from "../session/store.ts";
 import { MemoryLoginSessions } from "./memory-login-sessions.ts";
 
 /** A store in this process's memory: for one process, nothing survives its end. */
@@ -12,11 +13,13 @@ export class MemoryStore implements Store {
   readonly connectionKeys = new MemoryConnectionKeys();
   readonly browserSessions: MemoryBrowserSessions;
   readonly loginTransactions: MemoryLoginTransactions;
+  readonly importIntents: MemoryImportIntents;
 
   /** `now` gives milliseconds since the epoch: what has expired is dropped while the store is used. */
   constructor(now: () => number) {
     this.browserSessions = new MemoryBrowserSessions(now);
     this.loginTransactions = new MemoryLoginTransactions(now);
+    this.importIntents = new MemoryImportIntents(now);
   }
 
   async close(): Promise<void> {}
@@ -28,6 +31,7 @@ export class MemoryStore implements Store {
       connectionKeys: this.connectionKeys.size,
       browserSessions: this.browserSessions.size,
       loginTransactions: this.loginTransactions.size,
+      importIntents: this.importIntents.size,
     };
   }
 }
@@ -134,6 +138,32 @@ class MemoryLoginTransactions implements LoginTransactionStore {
     const found = this.#entries.get(state);
     this.#entries.delete(state);
     return found !== undefined && found.expiresAt > now ? found : undefined;
+  }
+}
+
+class MemoryImportIntents implements ImportIntentStore {
+  readonly #entries = new Map<RefreshTokenHash, ImportIntent>();
+  readonly #now: () => number;
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  async claim(intent: ImportIntent, now: number): Promise<boolean> {
+    dropExpired(this.#entries, this.#now());
+    const held = this.#entries.get(intent.hash);
+    if (held !== undefined && held.owner !== intent.owner && held.expiresAt > now) return false;
+    this.#entries.delete(intent.hash);
+    this.#entries.set(intent.hash, intent);
+    return true;
+  }
+
+  async release({ hash, owner }: Pick<ImportIntent, "hash" | "owner">): Promise<void> {
+    if (this.#entries.get(hash)?.owner === owner) this.#entries.delete(hash);
   }
 }
 

@@ -1,7 +1,10 @@
 import { sleep } from "../clock.ts";
 import { LatchkeyError } from "../errors.ts";
+import type { ImportIntent } from "../session/import-intent.ts";
 import type { LoginSession, RefreshToken, RefreshTokenHash } from "../session/login-session.ts";
+import type { ImportIntentStore } from "../session/store.ts";
 import { verdictOf } from "./failure-settlement.ts";
+import { type ImportClaim, ImportClaims, presentationMs } from "./import-claims.ts";
 import { type Logins, revokeAll, revokeTokens } from "./logins.ts";
 import type { ImportCheck, ImportPort, RawReply, RefreshOutcome, Verification, VerifiedLogin, VerifiedReply } from "./ports.ts";
 import { tokensOf } from "./raw-tokens.ts";
@@ -23,7 +26,6 @@ export interface ImportResult {
 
 type AcceptedCheck = Extract<ImportCheck, { kind: "ok" }>;
 
-const presentationMs = 20_000;
 /** How often a reply that cannot be verified yet is tried before its tokens are given up. */
 const verificationTries = 12;
 /** The same for a login session that cannot be stored. */
@@ -34,17 +36,19 @@ export class Imports {
   readonly #core: TokenCore;
   readonly #port: ImportPort;
   readonly #logins: Logins;
+  readonly #claims: ImportClaims;
   readonly #running = new Map<RefreshTokenHash, { readonly idToken: string; readonly result: Promise<ImportResult> }>();
 
-  constructor(core: TokenCore, port: ImportPort, logins: Logins) {
+  constructor(core: TokenCore, port: ImportPort, logins: Logins, intents: ImportIntentStore) {
     this.#core = core;
     this.#port = port;
     this.#logins = logins;
+    this.#claims = new ImportClaims(core, intents);
   }
 
   /**
    * Checks the ID token, refreshes at once, compares the subject, and only then makes a login session. The same refresh
-   * token twice at one time is one import. Throws LatchkeyError `invalid_request` (with `details.problems`; nothing is
+   * token twice at one time is one import, in two processes as well. Throws LatchkeyError `invalid_request` (with `details.problems`; nothing is
    * made), `conflict` (the refresh token is spent; `details.login` is the login session that it became), retryable
    * `authorization_server_unavailable`, and `store_unavailable`.
    */
@@ -72,26 +76,34 @@ export class Imports {
     const known = await this.#core.sessions.getByRefreshTokenHash(hash);
     const check = await this.#check(request);
     if (known !== undefined) return this.#known(known, hash, check);
-    const reply = await this.#present(check, refreshToken);
-    const tokens = await this.#identify(check, reply);
-    const login: VerifiedLogin = {
-      authorizationServer: check.authorizationServer,
-      principal: { ...check.principal, sid: tokens.sid ?? check.principal.sid },
-      profile: tokens.profile ?? check.profile,
-      tokens: { ...tokens, refreshToken: tokens.refreshToken ?? refreshToken },
-      obtainedAt: reply.sentAt,
-    };
-    const loginSession = await this.#store(login, refreshToken);
-    this.#core.audit.record({ event: "login_imported", login: loginSession.handle, issuer: check.principal.issuer });
-    return { created: true, loginSession };
+    const claimed = await this.#claims.claim(check.authorizationServer, hash);
+    if (claimed.kind === "known") return this.#known(claimed.loginSession, hash, check, true);
+    const reply = await this.#present(check, refreshToken, claimed);
+    try {
+      const tokens = await this.#identify(check, reply, claimed.intent);
+      const login: VerifiedLogin = {
+        authorizationServer: check.authorizationServer,
+        principal: { ...check.principal, sid: tokens.sid ?? check.principal.sid },
+        profile: tokens.profile ?? check.profile,
+        tokens: { ...tokens, refreshToken: tokens.refreshToken ?? refreshToken },
+        obtainedAt: reply.sentAt,
+      };
+      const loginSession = await this.#store(login, refreshToken);
+      this.#core.audit.record({ event: "login_imported", login: loginSession.handle, issuer: check.principal.issuer });
+      return { created: true, loginSession };
+    } finally {
+      await this.#claims.release(claimed.intent);
+    }
   }
 
   /** The refresh token is known here: who asks must still show a valid ID token of the same user. */
-  #known(known: LoginSession, hash: RefreshTokenHash, check: AcceptedCheck): ImportResult {
+  #known(known: LoginSession, hash: RefreshTokenHash, check: AcceptedCheck, madeMeanwhile = false): ImportResult {
     if (known.principal.issuer !== check.principal.issuer || known.principal.subject !== check.principal.subject)
       throw this.#refused(["refresh_token belongs to another user than id_token"]);
     const serves = known.state !== "ended" && known.state !== "login_required";
-    if (serves && known.refreshTokenHash === hash) return { created: false, loginSession: known };
+    // Another process imported the same at the same time: one import, as within one process.
+    if (serves && (known.refreshTokenHash === hash || (madeMeanwhile && known.importedRefreshTokenHash === hash)))
+      return { created: false, loginSession: known };
     throw new LatchkeyError(
       "conflict",
       serves
@@ -132,22 +144,28 @@ export class Imports {
     }
   }
 
-  async #present(check: AcceptedCheck, refreshToken: RefreshToken): Promise<RawReply> {
+  async #present(check: AcceptedCheck, refreshToken: RefreshToken, { intent, ticket, claimedAt }: ImportClaim): Promise<RawReply> {
     const issuer = this.#core.issuers.mustGet(check.authorizationServer);
-    if (issuer.gate.closedForMs > 0)
-      throw unavailable("The authorization server cannot be reached. Nothing was used up; try again later.", undefined);
-    const ticket = await issuer.gate.enter("user", this.#core.clock.now()).entered;
+    // This process may have stood still since the claim: what has no time left must not be sent beside another's.
+    const leftMs = presentationMs - (this.#core.clock.monotonic() - claimedAt);
+    if (leftMs <= 0) {
+      ticket.leave({ kind: "neutral" });
+      await this.#claims.release(intent);
+      throw unavailable("The import took too long. Nothing was used up; try the same import again.", undefined);
+    }
     this.#core.audit.record({ event: "refresh_presented", issuer: check.principal.issuer, generation: 0, reason: "import" });
     const outcome = await this.#core.server
       .refresh({
         authorizationServer: check.authorizationServer,
         refreshToken,
         target: issuer.policy.defaultTarget,
-        timeoutMs: presentationMs,
+        timeoutMs: leftMs,
       })
       .catch((cause: unknown): RefreshOutcome => ({ kind: "ambiguous", cause }));
     ticket.leave(outcome.kind === "rotated" ? { kind: "healthy" } : verdictOf(outcome));
     if (outcome.kind === "rotated") return outcome.reply;
+    // After an ambiguous answer the request may still be on its way: the intent stands until its time is over.
+    if (outcome.kind !== "ambiguous") await this.#claims.release(intent);
     this.#core.audit.record({ event: "import_refused", issuer: check.principal.issuer, kind: outcome.kind, cause: outcome.cause });
     switch (outcome.kind) {
       case "grant_dead":
@@ -171,7 +189,7 @@ export class Imports {
   }
 
   /** The reply is in hand and must not be lost: while it cannot be verified, it is tried again. */
-  async #identify(check: AcceptedCheck, reply: RawReply): Promise<VerifiedReply> {
+  async #identify(check: AcceptedCheck, reply: RawReply, intent: ImportIntent): Promise<VerifiedReply> {
     for (let tries = 0; ; tries += 1) {
       const verification: Verification = await this.#port.identify(check.authorizationServer, check.principal, reply);
       switch (verification.kind) {
@@ -188,6 +206,7 @@ export class Imports {
             await revokeAll(this.#core, check.authorizationServer, tokensOf(reply.body));
             throw unavailable("The authorization server's reply could not be verified.", verification.cause);
           }
+          await this.#claims.hold(intent);
           await sleep(this.#core.clock, backoffMs(tries, this.#core.random, 500, 30_000));
       }
     }

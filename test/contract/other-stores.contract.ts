@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { BrowserSession, BrowserSessionKey } from "../../src/session/browser-session.ts";
 import type { ConnectionKeyRecord } from "../../src/session/connection-key.ts";
-import type { LoginSessionId } from "../../src/session/login-session.ts";
+import type { LoginSessionId, RefreshTokenHash } from "../../src/session/login-session.ts";
 import type { LoginTransaction } from "../../src/session/login-transaction.ts";
 import { hashBrowserCookie, hashConnectionKey } from "../../src/session/random.ts";
 import type { Store } from "../../src/session/store.ts";
@@ -173,6 +173,41 @@ export function describeOtherStores(name: string, makeStore: StoreMaker): void {
       await advance(1_000);
       expect(await store.loginTransactions.take("s1", now())).toBeUndefined();
       expect(await store.loginTransactions.take("s2", now())).toMatchObject({ state: "s2" });
+    });
+  });
+
+  describe(`${name}: import intents`, () => {
+    const hash = "hash-1" as RefreshTokenHash;
+
+    it("are claimed by one of many at one time, and by the next once they are released (I1)", async () => {
+      const { store, now } = await makeStore();
+      const owners = ["a", "b", "c", "d", "e"];
+      const claims = await Promise.all(owners.map((owner) => store.importIntents.claim({ hash, owner, expiresAt: now() + 1_000 }, now())));
+      expect(claims.filter((claimed) => claimed)).toHaveLength(1);
+      const winner = owners[claims.indexOf(true)] ?? "none";
+      const loser = owners.find((owner) => owner !== winner) ?? "none";
+      expect(await store.importIntents.claim({ hash: "hash-2" as RefreshTokenHash, owner: loser, expiresAt: now() + 1_000 }, now())).toBe(
+        true,
+      );
+      await store.importIntents.release({ hash, owner: loser });
+      expect(await store.importIntents.claim({ hash, owner: loser, expiresAt: now() + 1_000 }, now())).toBe(false);
+      await store.importIntents.release({ hash, owner: winner });
+      await store.importIntents.release({ hash, owner: winner });
+      expect(await store.importIntents.claim({ hash, owner: loser, expiresAt: now() + 1_000 }, now())).toBe(true);
+    });
+
+    it("are held until they expire, and longer if their owner says so", async () => {
+      const { store, now, advance } = await makeStore();
+      expect(await store.importIntents.claim({ hash, owner: "a", expiresAt: now() + 1_000 }, now())).toBe(true);
+      await advance(999);
+      expect(await store.importIntents.claim({ hash, owner: "b", expiresAt: now() + 1_000 }, now())).toBe(false);
+      expect(await store.importIntents.claim({ hash, owner: "a", expiresAt: now() + 1_000 }, now())).toBe(true);
+      await advance(999);
+      expect(await store.importIntents.claim({ hash, owner: "b", expiresAt: now() + 1_000 }, now())).toBe(false);
+      await advance(1);
+      expect(await store.importIntents.claim({ hash, owner: "b", expiresAt: now() + 1_000 }, now())).toBe(true);
+      await store.importIntents.release({ hash, owner: "a" });
+      expect(await store.importIntents.claim({ hash, owner: "c", expiresAt: now() + 1_000 }, now())).toBe(false);
     });
   });
 }

@@ -6,7 +6,7 @@ import { type Logger, silentLogger } from "../../src/logger.ts";
 import type { AccessTokenEntry, LoginSession } from "../../src/session/login-session.ts";
 import { LoginSessions, type WatchedLoginSession } from "../../src/session/login-sessions.ts";
 import { refreshTokenHasher } from "../../src/session/random.ts";
-import type { LoginSessionStore } from "../../src/session/store.ts";
+import type { ImportIntentStore, LoginSessionStore } from "../../src/session/store.ts";
 import { MemoryStore } from "../../src/store/memory.ts";
 import { Imports } from "../../src/token/imports.ts";
 import { Issuers } from "../../src/token/issuers.ts";
@@ -45,6 +45,7 @@ export interface ReplicaOptions {
   readonly server: ModelAuthorizationServer;
   readonly store: MemoryStore;
   readonly loginSessions?: LoginSessionStore;
+  readonly importIntents?: ImportIntentStore;
   readonly owner?: string;
   readonly authorizationServer?: Partial<AuthorizationServerPolicy>;
   readonly policy?: Partial<TokenPolicy>;
@@ -98,7 +99,7 @@ export function makeReplica(options: ReplicaOptions): Replica {
     tokens: new TokenService(core, flights),
     logins,
     logout: new Logout(core, debts),
-    imports: new Imports(core, server.importPort(), logins),
+    imports: new Imports(core, server.importPort(), logins, options.importIntents ?? store.importIntents),
     maintenance,
     heartbeat: new Heartbeat({
       store: loginSessions,

@@ -1,4 +1,8 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import type { LatchkeyError } from "../../src/errors.ts";
+import type { RefreshToken } from "../../src/session/login-session.ts";
+import type { ImportIntentStore } from "../../src/session/store.ts";
 import type { RefreshOutcome } from "../../src/token/ports.ts";
 import { hookedStore, type StoreHooks, storeAway } from "../support/hooked-store.ts";
 import { settle } from "../support/manual-clock.ts";
@@ -185,6 +189,100 @@ describe("the same import several times at one time", () => {
     await first;
     for (const other of await Promise.all(others)) expect(other).toMatchObject({ code: "invalid_request" });
     expect(server.presentations).toHaveLength(1);
+  });
+});
+
+describe("the same import in two processes at one time", () => {
+  it("is one presentation and one login session, at every interleaving of their steps with the store (I1, I2)", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.scheduler(), async (scheduler) => {
+        const held = (label: string) => scheduler.schedule(Promise.resolve(), label);
+        const { clock, server, store, request } = bench({ pause: (point) => held(point) });
+        const slow = hookedStore(store.loginSessions, { before: (operation) => held(operation), after: (operation) => held(operation) });
+        const importIntents: ImportIntentStore = {
+          claim: async (intent, now) => {
+            await held("claim");
+            const claimed = await store.importIntents.claim(intent, now);
+            await held("claimed");
+            return claimed;
+          },
+          release: async (intent) => {
+            await held("release");
+            return store.importIntents.release(intent);
+          },
+        };
+        const replicas = ["a", "b", "c"].map((owner) => makeReplica({ clock, server, store, loginSessions: slow, importIntents, owner }));
+        const handed = request("alice");
+        // Whoever comes to look only after the winner has stored it is told of the conflict, with the handle (F47).
+        const imports = replicas.map((replica) =>
+          replica.imports.importLogin(handed).then(
+            ({ created, loginSession }) => ({ created, handle: String(loginSession.handle) }),
+            (error: LatchkeyError) => ({ created: false, handle: String(error.details.login) }),
+          ),
+        );
+        let results: readonly { readonly created: boolean; readonly handle: string }[] = [];
+        void Promise.all(imports).then((all) => {
+          results = all;
+        });
+        for (let turn = 0; results.length === 0 && turn < 50; turn += 1) {
+          await scheduler.waitIdle();
+          await clock.advance(250);
+        }
+        expect(results).toHaveLength(3);
+        expect(new Set(results.map((each) => each.handle)).size).toBe(1);
+        expect(results.filter((each) => each.created)).toHaveLength(1);
+        expect(server.presentations).toHaveLength(1);
+        expect(server.reuseEvents).toBe(0);
+        expect(store.sizes()).toMatchObject({ records: 1, importIntents: 0 });
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it("waits for the time of an import whose process died, and presents then: a token that never arrived is saved", async () => {
+    const { clock, one, store, server, request } = bench();
+    const handed = request("alice");
+    const hash = one.core.hash(handed.refreshToken as RefreshToken);
+    await store.importIntents.claim({ hash, owner: "dead", expiresAt: clock.now() + 25_000 }, clock.now());
+    const result = one.imports.importLogin(handed);
+    await clock.advance(24_000);
+    expect(server.presentations).toHaveLength(0);
+    await clock.advance(2_000);
+    expect(await result).toMatchObject({ created: true });
+  });
+
+  it("presents nothing beside a request that may still be on its way after an ambiguous answer (I1)", async () => {
+    const { clock, one, another, server, request } = bench();
+    const handed = request("alice");
+    server.faults.push({ kind: "delay_request" });
+    await expect(one.imports.importLogin(handed)).rejects.toMatchObject({ retryable: true });
+    const again = another("two")
+      .imports.importLogin(handed)
+      .catch((error: unknown) => error);
+    await clock.advance(20_000);
+    expect(server.presentations).toHaveLength(1);
+    await clock.advance(6_000);
+    expect(await again).toMatchObject({ created: true });
+  });
+
+  it("presents nothing once the time of its own claim is over", async () => {
+    const { clock, server, store, request } = bench();
+    const stalled = new Hold();
+    const slow: ImportIntentStore = {
+      claim: async (intent, now) => {
+        const claimed = await store.importIntents.claim(intent, now);
+        await stalled.wait();
+        return claimed;
+      },
+      release: (intent) => store.importIntents.release(intent),
+    };
+    const one = makeReplica({ clock, server, store, importIntents: slow });
+    const handed = request("alice");
+    const result = one.imports.importLogin(handed).catch((error: unknown) => error);
+    await clock.advance(60_000);
+    stalled.open();
+    expect(await result).toMatchObject({ code: "authorization_server_unavailable", retryable: true });
+    expect(server.presentations).toHaveLength(0);
   });
 });
 
