@@ -6,6 +6,7 @@ import { parseArgs } from "node:util";
 import { Mutex } from "async-mutex";
 import { type Clock, systemClock } from "../src/clock.ts";
 import { composeCore } from "../src/composition/core.ts";
+import { openMemoryStore } from "../src/composition/open-store.ts";
 import type { WatchedLoginSession } from "../src/session/login-sessions.ts";
 import { median, medianRatio, print, rounded, table } from "./measuring/report.ts";
 import { benchConfig, logger, signIn } from "./servers/latchkey-core.ts";
@@ -30,7 +31,7 @@ let aheadMs = 0;
 const clock: Clock = { ...systemClock, now: () => Date.now() + aheadMs };
 const endpoint = await startTokenEndpoint();
 const { issuer } = endpoint;
-const core = composeCore({ config: benchConfig(issuer), clock, logger, loginLink: () => undefined });
+const core = composeCore({ config: benchConfig(issuer), opened: openMemoryStore(clock), clock, logger, loginLink: () => undefined });
 
 async function watch(user: string, expiresInSeconds: number): Promise<WatchedLoginSession> {
   const { id } = await signIn(core, user, { issuer, obtainedAt: clock.now(), expiresInSeconds });

@@ -64,7 +64,7 @@ function configProblems(text: string): readonly string[] {
     .flatMap(({ body }) => {
       if (!body.includes('"authorizationServers"')) return isJson(body) ? [] : [`a fence of JSON is none: ${body.slice(0, 40)}…`];
       const env = Object.fromEntries([...body.matchAll(/\$\{(\w+)\}/g)].map(([, name = ""]) => [name, "x".repeat(40)]));
-      const loaded = loadConfig(body, { env, directory: "/" });
+      const loaded = loadConfig(body, { env, directory: "/", dataDirectory: "/" });
       // A secret's file is on the reader's machine.
       return loaded.ok
         ? []

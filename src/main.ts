@@ -36,6 +36,7 @@ try {
     env: process.env,
     cwd: process.cwd(),
     homeDirectory: homedir(),
+    platform: process.platform,
     pid: process.pid,
     stdin: process.stdin,
     stdout: process.stdout,

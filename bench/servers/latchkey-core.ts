@@ -24,6 +24,7 @@ export function benchConfig(issuer = noIssuer): Config {
   return configSchema.parse({
     server: { port: 0 },
     authorizationServers: { main: { issuer, clientId: "bench", introspection: "never" } },
+    store: { type: "memory" },
     limits: { maxConnections: 1_000_000, maxConnectionsPerLogin: 1_000_000 },
   });
 }

@@ -27,7 +27,8 @@ export type AuditEventName =
   | "connection_key_removed"
   | "csrf_refused"
   | "issuer_paused"
-  | "issuer_resumed";
+  | "issuer_resumed"
+  | "record_quarantined";
 
 /** A security event: what happened to whom. Fields hold handles, subjects, counts; never a token, code, cookie or key. */
 export interface AuditEvent {

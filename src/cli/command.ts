@@ -12,6 +12,8 @@ export interface CommandIo {
   /** Absolute path of the working folder. */
   readonly cwd: string;
   readonly homeDirectory: string;
+  /** As Node names it: "linux", "darwin", "win32". */
+  readonly platform: string;
   readonly pid: number;
   readonly stdin: Readable;
   /** Only what was asked for: for stdio it is the wire. */

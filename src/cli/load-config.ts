@@ -1,4 +1,6 @@
 import { resolve } from "node:path";
+import { storeProblems } from "../composition/open-store.ts";
+import { dataDirectory } from "../config/data-directory.ts";
 import { type ConfigSurroundings, type LoadedConfig, loadConfigFile } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
 import type { ApiSettings } from "../tool/api.ts";
@@ -8,10 +10,22 @@ import type { CommandIo } from "./command.ts";
 /** The file that is read when `--config` is not given. */
 const defaultConfigFile = "latchkey.config.json";
 
-/** Loads the configuration for a command: the schema's rules, those over several fields, and those of the tools, all at once. */
-export function loadConfigFor(io: CommandIo, file: string | undefined, server?: ConfigSurroundings["server"]): LoadedConfig {
+export interface LoadOptions {
+  /** Settings from the command line. */
+  readonly server?: ConfigSurroundings["server"];
+  /** Look at the store's files too: the command will open them. */
+  readonly forUse?: boolean;
+}
+
+/**
+ * Loads the configuration for a command: the schema's rules, those over several fields, those of the tools, and what is
+ * wrong with the store's files, all at once.
+ */
+export function loadConfigFor(io: CommandIo, file: string | undefined, { server, forUse = false }: LoadOptions = {}): LoadedConfig {
   const path = resolve(io.cwd, file ?? defaultConfigFile);
-  return loadConfigFile(path, { env: io.env, check: toolProblems, ...(server === undefined ? {} : { server }) });
+  const check = (config: Config): readonly string[] => [...toolProblems(config), ...(forUse ? storeProblems(config) : [])];
+  const surroundings = { env: io.env, dataDirectory: dataDirectory(io), check };
+  return loadConfigFile(path, { ...surroundings, ...(server === undefined ? {} : { server }) });
 }
 
 /** What is wrong with the declared tools beyond their schema: placeholders, arguments that go nowhere or twice, headers. */

@@ -31,7 +31,10 @@ async function run(io: CommandIo): Promise<ExitCode> {
   if (parsed.flag("help")) return showHelp({ help }, io);
   if (parsed.problems.length > 0) return refuseUsage("serve", parsed.problems, io);
   const { loadConfigFor } = await import("./load-config.ts");
-  const loaded = loadConfigFor(io, parsed.text("config"), { host: parsed.text("host"), port: parsed.integer("port") });
+  const loaded = loadConfigFor(io, parsed.text("config"), {
+    server: { host: parsed.text("host"), port: parsed.integer("port") },
+    forUse: true,
+  });
   if (!loaded.ok) return refuseConfiguration("serve", loaded.problems, io);
   const { runServe } = await import("./run-serve.ts");
   return runServe({ config: loaded.config }, io);

@@ -30,7 +30,7 @@ async function run(io: CommandIo): Promise<ExitCode> {
   const { runStdio } = await import("./run-stdio.ts");
   if (parsed.flag("demo")) return runStdio({ kind: "demo", user: parsed.text("as") ?? "alice" }, io);
   const { loadConfigFor } = await import("./load-config.ts");
-  const loaded = loadConfigFor(io, parsed.text("config"));
+  const loaded = loadConfigFor(io, parsed.text("config"), { forUse: true });
   return runStdio({ kind: "configured", loaded, profile: parsed.text("profile") ?? "default" }, io);
 }
 

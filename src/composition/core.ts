@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { type Audit, loggingAudit } from "../audit/audit.ts";
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config/schema.ts";
@@ -8,9 +7,8 @@ import { createServerFactory } from "../mcp/server-factory.ts";
 import { AuthorizationServers } from "../oidc/authorization-servers.ts";
 import type { LoginSessionHandle } from "../session/login-session.ts";
 import { LoginSessions } from "../session/login-sessions.ts";
-import { randomSecret, refreshTokenHasher } from "../session/random.ts";
+import { randomSecret } from "../session/random.ts";
 import type { Store } from "../session/store.ts";
-import { MemoryStore } from "../store/memory.ts";
 import { deadLoginError } from "../token/acquire-error.ts";
 import { Imports } from "../token/imports.ts";
 import { Issuers } from "../token/issuers.ts";
@@ -28,11 +26,14 @@ import type { Tool, ToolTable } from "../tool/tool.ts";
 import { createToolContext } from "../tool/tool-context.ts";
 import { createToolTable } from "../tool/tool-table.ts";
 import { ConnectionRegistry } from "../transport/connection-registry.ts";
+import type { OpenedStore } from "./open-store.ts";
 import { authorizationServerPolicies, authorizationServerSettings, boundApis, tokenPolicy } from "./settings.ts";
 import { latchkeyVersion } from "./version.ts";
 
 export interface CoreOptions {
   readonly config: Config;
+  /** It is closed with the core. */
+  readonly opened: OpenedStore;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Tools from code, besides those of the configuration. */
@@ -67,7 +68,7 @@ export interface Core {
 export function composeCore(options: CoreOptions): Core {
   const { config, clock, logger } = options;
   const audit = loggingAudit(logger);
-  const store = new MemoryStore(() => clock.now());
+  const { store, hashRefreshToken } = options.opened;
   const sessions = new LoginSessions(store.loginSessions, logger);
   const authorizationServers = new AuthorizationServers(authorizationServerSettings(config), { clock, logger, audit });
   const random = (): number => Math.random();
@@ -81,7 +82,7 @@ export function composeCore(options: CoreOptions): Core {
     logger,
     audit,
     random,
-    hash: refreshTokenHasher(randomBytes(32)),
+    hash: hashRefreshToken,
     policy: tokenPolicy(config),
     owner: randomSecret(),
   };

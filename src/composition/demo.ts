@@ -79,6 +79,8 @@ export function demoConfig(settings: DemoSettings, { authorizationServer, api }:
     },
     apis: { notes: { baseUrl: api.url } },
     tools: demoTools("notes"),
+    // Its authorization server keeps the logins; Latchkey's own are made anew at each start.
+    store: { type: "memory" },
     heartbeat: { intervalSeconds: settings.heartbeatIntervalSeconds },
     log: settings.log,
   });

@@ -10,6 +10,7 @@ import type { Tool } from "../tool/tool.ts";
 import { createHostCheck } from "../transport/host-check.ts";
 import { McpHttp } from "../transport/http-mcp.ts";
 import { type Core, composeCore } from "./core.ts";
+import { type OpenedStore, openStore } from "./open-store.ts";
 
 export interface HttpServerOptions {
   readonly config: Config;
@@ -46,10 +47,13 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   const { config, clock } = options;
   const listener = options.listener ?? (await openListener(config, clock));
   const publicUrl = config.server.publicUrl ?? listener.url;
+  let opened: OpenedStore | undefined;
   try {
-    const core = composeCore({ ...options, loginLink: (handle) => `${publicUrl}/login?repair=${handle}` });
+    opened = await openStore(config, options);
+    const core = composeCore({ ...options, opened, loginLink: (handle) => `${publicUrl}/login?repair=${handle}` });
     return serve(options, listener, publicUrl, core);
   } catch (error) {
+    await opened?.store.close();
     await listener.close(0);
     throw error;
   }

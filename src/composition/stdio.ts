@@ -5,6 +5,7 @@ import type { Logger } from "../logger.ts";
 import { serveStdio } from "../transport/stdio.ts";
 import { composeCore } from "./core.ts";
 import { demoConfig, signInAtDemo, startDemoSurroundings } from "./demo.ts";
+import { openMemoryStore } from "./open-store.ts";
 
 export interface StdioDemoSettings {
   readonly user: string;
@@ -31,7 +32,13 @@ export async function serveStdioDemo(settings: StdioDemoSettings): Promise<void>
     // Nobody listens there: the scripted browser stops before it.
     const redirectUri = "http://127.0.0.1/login/callback";
     surroundings.authorizationServer.register({ redirectUris: [redirectUri] });
-    const core = composeCore({ config: demoConfig(demo, surroundings), clock, logger, loginLink: () => undefined });
+    const core = composeCore({
+      config: demoConfig(demo, surroundings),
+      opened: openMemoryStore(clock),
+      clock,
+      logger,
+      loginLink: () => undefined,
+    });
     const login = await signInAtDemo(core, user, redirectUri);
     await serveStdio({ input, output, registry: core.registry, loginSessionId: login.id, clock, drainSeconds, signal });
     void core.heartbeat.stop();

@@ -14,13 +14,18 @@ export interface WrittenNames {
 const sessionToolNames: readonly string[] = ["whoami", "session_status", "sign_out"];
 
 /** Checks what one field alone cannot show. */
-export function crossProblems(config: Config, names: WrittenNames): readonly Problem[] {
+export function crossProblems(
+  config: Config,
+  names: WrittenNames,
+  surroundings: { readonly dataDirectory?: string | undefined } = {},
+): readonly Problem[] {
   return [
     ...serverProblems(config),
     ...refreshRoomProblems(config),
     ...authenticationProblems(config),
     ...apiProblems(config, names),
     ...toolProblems(config, names),
+    ...storeProblems(config, surroundings.dataDirectory),
   ];
 }
 
@@ -42,6 +47,31 @@ function serverProblems({ server }: Config): readonly Problem[] {
       ],
       text: `server.publicUrl (${JSON.stringify(server.publicUrl)}) must begin with https: since server.tls is set`,
     });
+  return problems;
+}
+
+function storeProblems({ store, sealing }: Config, dataDirectory: string | undefined): readonly Problem[] {
+  const problems: Problem[] = [];
+  const paths: readonly ConfigPath[] = [
+    ["store", "type"],
+    ["store", "file"],
+  ];
+  if (store.type === "memory" && store.file !== undefined)
+    problems.push({
+      paths,
+      text: `store.file (${JSON.stringify(store.file)}) is for store.type "sqlite", but store.type is "memory": remove one`,
+    });
+  if (store.type === "sqlite" && store.file === undefined && dataDirectory === undefined)
+    problems.push({ paths, text: 'store.file is missing: name the file that login sessions are kept in, or set store.type to "memory"' });
+  const seen = new Set<string>();
+  for (const [index, { id }] of sealing.keys.entries()) {
+    if (seen.has(id))
+      problems.push({
+        paths: [["sealing", "keys", index, "id"]],
+        text: `sealing.keys[${index}].id (${JSON.stringify(id)}): two keys have this name: rename the newer one`,
+      });
+    seen.add(id);
+  }
   return problems;
 }
 

@@ -1,5 +1,5 @@
 import { accessSync, constants, readFileSync } from "node:fs";
-import { dirname, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import type { z } from "zod";
 import { crossProblems } from "./cross-rules.ts";
 import { type Expanded, expand, fileProblem } from "./expand.ts";
@@ -18,6 +18,8 @@ export interface ConfigSurroundings {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** What relative paths of files are relative to. */
   readonly directory: string;
+  /** The folder for files that no setting names. Undefined: each of them must be named. */
+  readonly dataDirectory?: string | undefined;
   /** Settings from the command line, which win over the file's. */
   readonly server?: { readonly host?: string | undefined; readonly port?: number | undefined };
   /**
@@ -55,13 +57,15 @@ export function loadConfig(text: string, surroundings: ConfigSurroundings): Load
   const sound = salvage(value);
   const wrong = [...unfilled, ...ownProblems.flatMap((problem) => problem.paths)];
   const isWrong = (path: ConfigPath): boolean => wrong.some((each) => isWithin(each, path) || isWithin(path, each));
-  const across = sound === undefined ? [] : crossProblems(sound, writtenNames(raw)).filter((problem) => !problem.paths.some(isWrong));
+  const across =
+    sound === undefined ? [] : crossProblems(sound, writtenNames(raw), surroundings).filter((problem) => !problem.paths.some(isWrong));
   const files = sound === undefined ? [] : tlsProblems(sound, surroundings.directory);
-  const checked = sound === undefined ? [] : (surroundings.check?.(sound) ?? []);
+  const complete = sound === undefined ? undefined : withAbsoluteFiles(sound, surroundings);
+  const checked = complete === undefined ? [] : (surroundings.check?.(complete) ?? []);
   const problems = [...[...expanded.problems, ...ownProblems, ...across].map((problem) => nameTools(problem, raw)), ...files, ...checked];
   const shown = problems.map((problem) => withoutValues(problem, expanded.origins));
-  if (shown.length > 0 || sound === undefined) return { ok: false, problems: [...new Set(shown)] };
-  return { ok: true, config: withAbsoluteFiles(sound, surroundings.directory) };
+  if (shown.length > 0 || complete === undefined) return { ok: false, problems: [...new Set(shown)] };
+  return { ok: true, config: complete };
 }
 
 /** Parses, and takes `"${PORT}"` for a number or a boolean where the schema wants one. */
@@ -139,9 +143,12 @@ function tlsProblems({ server }: Config, directory: string): readonly string[] {
   });
 }
 
-function withAbsoluteFiles(config: Config, directory: string): Config {
+function withAbsoluteFiles(config: Config, { directory, dataDirectory }: ConfigSurroundings): Config {
   const { tls } = config.server;
-  if (tls === undefined) return config;
-  const files = { certificateFile: resolve(directory, tls.certificateFile), keyFile: resolve(directory, tls.keyFile) };
-  return { ...config, server: { ...config.server, tls: files } };
+  const files = tls && { certificateFile: resolve(directory, tls.certificateFile), keyFile: resolve(directory, tls.keyFile) };
+  const server = files === undefined ? config.server : { ...config.server, tls: files };
+  const { type, file } = config.store;
+  if (type === "memory") return { ...config, server };
+  const storeFile = file === undefined ? dataDirectory && join(dataDirectory, "latchkey.db") : resolve(directory, file);
+  return { ...config, server, store: { ...config.store, file: storeFile } };
 }

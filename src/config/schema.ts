@@ -2,23 +2,10 @@ import { z } from "zod";
 import { authorizationServerSection } from "./authorization-server-section.ts";
 import { count, nameField, seconds, secret } from "./fields.ts";
 import { serverSection } from "./server-section.ts";
+import { sealingSection, storeSection } from "./store-sections.ts";
 import { apiSection, toolSection } from "./tool-sections.ts";
 
 const day = 86_400;
-
-const storeSection = z
-  .strictObject({
-    type: z
-      .enum(["memory"], {
-        error: (issue) =>
-          typeof issue.input === "string" && ["sqlite", "postgres", "redis"].includes(issue.input)
-            ? `is "${issue.input}", which is not available in this version: use "memory" (login sessions end with the process)`
-            : undefined,
-      })
-      .default("memory")
-      .describe("Where login sessions are kept. memory: in this process; they end with it. Default: memory."),
-  })
-  .prefault({});
 
 const refreshSection = z
   .strictObject({
@@ -105,6 +92,7 @@ export const configSchema = z
     heartbeat: heartbeatSection.describe("How login sessions are kept alive."),
     session: sessionSection.describe("How long login sessions last."),
     store: storeSection.describe("Where login sessions are kept."),
+    sealing: sealingSection.describe("The keys that stored login sessions are sealed with."),
     import: importSection.optional().describe("Import of logins by a trusted backend. Default: off."),
     limits: limitsSection.describe("Upper limits."),
     log: logSection.describe("The log, on stderr."),

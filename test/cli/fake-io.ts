@@ -20,6 +20,7 @@ export async function run(
     env: world.env ?? {},
     cwd: world.cwd ?? "/nowhere",
     homeDirectory: "/home/nobody",
+    platform: "linux",
     pid: 1,
     stdin: new PassThrough(),
     stdout,

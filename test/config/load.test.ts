@@ -30,7 +30,8 @@ test("fills in every default", () => {
   expect(config.session).toEqual({ idleLimitSeconds: 1_209_600, tombstoneSeconds: 86_400 });
   expect(config.limits).toMatchObject({ bodyBytes: 4_194_304, keysPerLogin: 20 });
   expect(config.apis["notes"]).toEqual({ baseUrl: "https://notes.example.com", scopes: [], timeoutSeconds: 30 });
-  expect(config.store).toEqual({ type: "memory" });
+  expect(config.store).toEqual({ type: "sqlite", file: "/nowhere/data/latchkey.db" });
+  expect(config.sealing).toEqual({ keys: [] });
 });
 
 describe("each mistake is named with its path, its value and the way out", () => {
@@ -91,9 +92,9 @@ describe("each mistake is named with its path, its value and the way out", () =>
       'server.publicUrl must have no path: write "https://example.com", not "https://example.com/latchkey"',
     ],
     [
-      sound({ sealing: {}, server: { trustedProxies: [] } }),
+      sound({ policy: {}, server: { trustedProxies: [] } }),
       "server.trustedProxies is not available in this version: remove it",
-      "sealing is not available in this version: remove it",
+      "policy is not available in this version: remove it",
     ],
     [
       sound({ server: { corsOrigins: ["https://app.example.com/"] } }),
@@ -104,14 +105,38 @@ describe("each mistake is named with its path, its value and the way out", () =>
       "server.tls.certificateFile needs the file /nowhere/cert.pem, which does not exist: create it, or correct the path",
       "server.tls.keyFile needs the file /nowhere/key.pem, which does not exist: create it, or correct the path",
     ],
+    [sound({ store: { type: "redis" } }), 'store.type is "redis", which is not available in this version: use "sqlite"'],
+    [sound({ store: { type: "disk" } }), 'store.type must be one of "memory", "sqlite", not "disk"'],
     [
-      sound({ store: { type: "redis" } }),
-      'store.type is "redis", which is not available in this version: use "memory" (login sessions end with the process)',
+      sound({ store: { type: "memory", file: "latchkey.db" } }),
+      'store.file ("latchkey.db") is for store.type "sqlite", but store.type is "memory": remove one',
     ],
-    [sound({ store: { type: "disk" } }), 'store.type must be "memory", not "disk"'],
+    [
+      sound({
+        sealing: {
+          keys: [
+            { id: "a", key: "short" },
+            { id: "a b", key: "a secret of 32 characters or more" },
+          ],
+        },
+      }),
+      'sealing.keys[0].key must have at least 32 characters: make one with "openssl rand -base64 32"',
+      'sealing.keys[1].id must be a name of 1 to 64 letters, digits, "_" and "-", beginning with a letter or a digit, not "a b"',
+    ],
+    [
+      sound({
+        sealing: {
+          keys: [
+            { id: "a", key: "a secret of 32 characters or more" },
+            { id: "a", key: "another secret of 32 characters or more" },
+          ],
+        },
+      }),
+      'sealing.keys[1].id ("a"): two keys have this name: rename the newer one',
+    ],
     [
       sound({ everything: {} }),
-      "everything is no known setting. Known here: server, authorizationServers, apis, tools, refresh, heartbeat, session, store, import, limits, log.",
+      "everything is no known setting. Known here: server, authorizationServers, apis, tools, refresh, heartbeat, session, store, sealing, import, limits, log.",
     ],
     [sound({ heartbeats: {} }), 'heartbeats is no known setting. Did you mean "heartbeat"?'],
     [
@@ -298,7 +323,7 @@ describe("the file", () => {
       const file = join(directory, "latchkey.config.json");
       writeFileSync(join(directory, "secret"), secret);
       writeFileSync(file, JSON.stringify(withServer({ clientSecret: { file: "secret" } })));
-      expect(loadConfigFile(file, { env: {} })).toMatchObject({ ok: true });
+      expect(loadConfigFile(file, { env: {}, dataDirectory: directory })).toMatchObject({ ok: true });
       writeFileSync(file, "{");
       expect(loadConfigFile(file, { env: {} })).toEqual({
         ok: false,

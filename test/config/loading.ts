@@ -5,7 +5,7 @@ import type { Config } from "../../src/config/schema.ts";
 /** Loads a configuration that is given as an object, or as text. */
 export function load(config: unknown, surroundings: Partial<ConfigSurroundings> = {}): ReturnType<typeof loadConfig> {
   const text = typeof config === "string" ? config : JSON.stringify(config);
-  return loadConfig(text, { env: {}, directory: "/nowhere", ...surroundings });
+  return loadConfig(text, { env: {}, directory: "/nowhere", dataDirectory: "/nowhere/data", ...surroundings });
 }
 
 export function problemsOf(config: unknown, surroundings: Partial<ConfigSurroundings> = {}): readonly string[] {

@@ -48,6 +48,8 @@ describe("the JSON Schema", () => {
       "certificateFile",
       "keyFile",
       "secret",
+      "id",
+      "key",
       "authorizationServers",
     ]);
     const leaves = settings(schema, "").filter(

@@ -143,7 +143,8 @@ describe.concurrent("an import that is refused", () => {
 function worldFor(atEnd: Parameters<typeof World.start>[0], { issuer }: ScriptedAuthorizationServer): Promise<World> {
   const main = { issuer, clientId: "client-1", clientSecret: "the-client-secret" };
   return World.start(atEnd, {
-    configure: () => configSchema.parse({ server: { port: 0 }, authorizationServers: { main }, import: { secret } }),
+    configure: () =>
+      configSchema.parse({ server: { port: 0 }, store: { type: "memory" }, authorizationServers: { main }, import: { secret } }),
   });
 }
 

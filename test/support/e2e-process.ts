@@ -1,4 +1,6 @@
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { eventually } from "./e2e-wait.ts";
 import type { AtEnd } from "./e2e-world.ts";
@@ -40,11 +42,15 @@ export class Program {
 
   /** Runs a script of this repository with the Node that runs the tests; killed at the end if it still runs. */
   static start(atEnd: AtEnd, script: string, args: readonly string[], { cwd = root, env = {} }: RunOptions = {}): Program {
-    const child = spawn(process.execPath, [join(root, script), ...args], { cwd, env: { ...process.env, ...env }, stdio: "pipe" });
+    // What a program stores by default must not be found by the next one, nor by whoever runs the tests.
+    const data = mkdtempSync(join(tmpdir(), "latchkey-data-"));
+    const surroundings = { ...process.env, LATCHKEY_DATA_DIR: data, ...env };
+    const child = spawn(process.execPath, [join(root, script), ...args], { cwd, env: surroundings, stdio: "pipe" });
     const program = new Program(child);
     atEnd(async () => {
       child.kill("SIGKILL");
       await program.exit;
+      rmSync(data, { recursive: true, force: true });
     });
     return program;
   }

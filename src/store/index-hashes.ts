@@ -1,0 +1,40 @@
+import { createHmac, hkdfSync, timingSafeEqual } from "node:crypto";
+
+/**
+ * Keyed hashes of what must be searched but not be read in the store's file. They come from one random key that is kept
+ * in the store, sealed: it stays when the sealing keys change, so that what was written before is found again.
+ */
+export class IndexHashes {
+  /** For the hashes of refresh tokens. */
+  readonly refreshTokenKey: Buffer;
+  readonly #userKey: Buffer;
+  readonly #rowKey: Buffer;
+
+  constructor(indexKey: Buffer) {
+    const derive = (purpose: string): Buffer => Buffer.from(hkdfSync("sha256", indexKey, "latchkey index 1", purpose, 32));
+    this.refreshTokenKey = derive("refresh tokens");
+    this.#userKey = derive("users");
+    this.#rowKey = derive("rows");
+  }
+
+  /** Stands for a user. */
+  user(issuer: string, subject: string): string {
+    return createHmac("sha256", this.#userKey)
+      .update(JSON.stringify([issuer, subject]))
+      .digest("base64url");
+  }
+
+  /** Goes with a row that is not sealed, so that its columns cannot be exchanged for those of another row (B14). */
+  rowMac(table: string, columns: readonly unknown[]): string {
+    return createHmac("sha256", this.#rowKey)
+      .update(JSON.stringify([table, ...columns]))
+      .digest("base64url");
+  }
+
+  /** Whether a row is as it was written. */
+  isRow(table: string, columns: readonly unknown[], mac: string): boolean {
+    const expected = Buffer.from(this.rowMac(table, columns));
+    const given = Buffer.from(mac);
+    return expected.length === given.length && timingSafeEqual(expected, given);
+  }
+}

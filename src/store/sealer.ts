@@ -1,0 +1,80 @@
+import { CompactEncrypt, compactDecrypt, decodeProtectedHeader } from "jose";
+import type { KeyRing } from "./key-ring.ts";
+
+/** What a sealed text belongs to. It unseals only there: of the same kind and id, at the same generation and version. */
+export interface SealContext {
+  readonly kind: "login_session" | "login_transaction" | "index_key";
+  readonly id: string;
+  readonly generation: number;
+  readonly version: number;
+}
+
+export type Unsealed =
+  | { readonly kind: "text"; readonly text: string }
+  /** `problem` ends a sentence that begins with "it", and holds no secret. */
+  | { readonly kind: "unreadable"; readonly problem: string };
+
+/** Seals texts as JWE (RFC 7516, compact; `dir`, A256GCM). The protected header carries the context and is authenticated with the text. */
+export class Sealer {
+  readonly #ring: KeyRing;
+
+  constructor(ring: KeyRing) {
+    this.#ring = ring;
+  }
+
+  /** Seals with the active key. */
+  async seal(context: SealContext, text: string): Promise<string> {
+    const kid = this.#ring.activeId;
+    const key = this.#ring.derive(kid, purposeOf(context));
+    if (key === undefined) throw new Error("The active sealing key is not in the key ring.");
+    return new CompactEncrypt(new TextEncoder().encode(text))
+      .setProtectedHeader({ alg: "dir", enc: "A256GCM", kid, ctx: contextOf(context) })
+      .encrypt(key);
+  }
+
+  /** Never throws for what stands in `sealed`. */
+  async unseal(context: SealContext, sealed: string): Promise<Unsealed> {
+    const kid = keyIdOf(sealed);
+    if (kid === undefined) return unreadable("is no sealed text");
+    const key = this.#ring.derive(kid, purposeOf(context));
+    if (key === undefined) return unreadable(`was sealed with the key ${JSON.stringify(kid)}, which is not among the sealing keys`);
+    try {
+      const { plaintext, protectedHeader } = await compactDecrypt(sealed, key, {
+        keyManagementAlgorithms: ["dir"],
+        contentEncryptionAlgorithms: ["A256GCM"],
+      });
+      if (JSON.stringify(protectedHeader["ctx"]) !== JSON.stringify(contextOf(context)))
+        return unreadable("belongs to another generation or version of the record");
+      return { kind: "text", text: new TextDecoder().decode(plaintext) };
+    } catch {
+      return unreadable("was changed, or belongs to another record, or the key of this name is another one");
+    }
+  }
+
+  /** Whether the text was sealed with the key that seals now. */
+  isActive(sealed: string): boolean {
+    return keyIdOf(sealed) === this.#ring.activeId;
+  }
+}
+
+function purposeOf({ kind, id }: SealContext): string {
+  return JSON.stringify([kind, id]);
+}
+
+function contextOf({ kind, id, generation, version }: SealContext): readonly (string | number)[] {
+  return [kind, id, generation, version];
+}
+
+/** Whoever changed the file may have put anything there: only what looks like one of our names is repeated in a log. */
+function keyIdOf(sealed: string): string | undefined {
+  try {
+    const { kid } = decodeProtectedHeader(sealed);
+    return typeof kid === "string" && /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/.test(kid) ? kid : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function unreadable(problem: string): Unsealed {
+  return { kind: "unreadable", problem };
+}

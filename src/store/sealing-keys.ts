@@ -1,0 +1,53 @@
+import { dirname, join } from "node:path";
+import { LatchkeyError } from "../errors.ts";
+import { makeKeyFile, readKeyFile } from "./key-file.ts";
+import { KeyRing, type SealingKey } from "./key-ring.ts";
+
+/** Where the keys come from when none are configured: a file beside the store's. */
+function keyFileOf(storeFile: string): string {
+  return join(dirname(storeFile), "sealing-keys.json");
+}
+
+/**
+ * The key ring: the configured keys, else those of the key file. `sealed`: the store holds records already, so that a key
+ * file that is missing is not made anew. Throws LatchkeyError `configuration_invalid`; nothing is lost then.
+ */
+export function keyRingFor(storeFile: string, configured: readonly SealingKey[], sealed: boolean): KeyRing {
+  const [active, ...others] = configured;
+  if (active !== undefined) return new KeyRing(active, ...others);
+  const path = keyFileOf(storeFile);
+  const first = readKeyFile(path);
+  if (first.kind === "missing" && sealed) throw refused(missing(path, storeFile));
+  if (first.kind === "missing") make(path);
+  const file = first.kind === "missing" ? readKeyFile(path) : first;
+  switch (file.kind) {
+    case "keys":
+      return new KeyRing(...file.keys);
+    case "missing":
+      throw refused(missing(path, storeFile));
+    case "problem":
+      throw refused(file.problem);
+  }
+}
+
+/** What is wrong with the key file, if there is one; whether it may be missing shows when the store is open. */
+export function keyFileProblem(storeFile: string): string | undefined {
+  const file = readKeyFile(keyFileOf(storeFile));
+  return file.kind === "problem" ? file.problem : undefined;
+}
+
+function make(path: string): void {
+  try {
+    makeKeyFile(path);
+  } catch (cause) {
+    throw refused(`The key file ${path} cannot be made: correct the permissions of its folder, or set sealing.keys.`, cause);
+  }
+}
+
+function missing(path: string, storeFile: string): string {
+  return `The key file ${path} is missing, and what ${storeFile} holds cannot be read without it: put it back from a backup, or set sealing.keys. To begin without the stored login sessions, move ${storeFile} away.`;
+}
+
+function refused(problem: string, cause?: unknown): LatchkeyError {
+  return new LatchkeyError("configuration_invalid", problem, { details: { problems: [problem] }, cause });
+}

@@ -1,0 +1,189 @@
+import { LatchkeyError } from "../errors.ts";
+import type { LoginSession, LoginSessionHandle, LoginSessionId, RefreshTokenHash } from "../session/login-session.ts";
+import type { CommitResult, LoginSessionChange, LoginSessionStore } from "../session/store.ts";
+import type { IndexHashes } from "./index-hashes.ts";
+import type { Quarantine } from "./quarantine.ts";
+import type { SealedLoginSessions, StoredLoginSession } from "./sealed-login-sessions.ts";
+import { type ChangeFeed, nextChange, rememberRemoval } from "./sqlite-changes.ts";
+import type { SqliteDatabase, SqliteRow } from "./sqlite-database.ts";
+import { mustNumber, mustText, textOrNull } from "./sqlite-values.ts";
+
+const columns = "id, handle, user_hash, refresh_hash, consumed_hash, imported_hash, version, generation, state, created_at, sealed";
+
+/** A login session that cannot be read is looked at again by the heartbeat after this time, in case it was put right. */
+const quarantineLookMs = 60_000;
+
+export interface SqliteLoginSessionsParts {
+  readonly db: SqliteDatabase;
+  readonly sealed: SealedLoginSessions;
+  readonly hashes: IndexHashes;
+  readonly quarantine: Quarantine;
+  readonly changes: ChangeFeed;
+}
+
+/** Login sessions in a SQLite file. */
+export class SqliteLoginSessions implements LoginSessionStore {
+  readonly #db: SqliteDatabase;
+  readonly #sealed: SealedLoginSessions;
+  readonly #hashes: IndexHashes;
+  readonly #quarantine: Quarantine;
+  readonly #changes: ChangeFeed;
+
+  constructor({ db, sealed, hashes, quarantine, changes }: SqliteLoginSessionsParts) {
+    this.#db = db;
+    this.#sealed = sealed;
+    this.#hashes = hashes;
+    this.#quarantine = quarantine;
+    this.#changes = changes;
+  }
+
+  async insert(record: LoginSession): Promise<void> {
+    const stored = await this.#sealed.seal(record);
+    await this.#db.write(
+      () => {
+        const inserted = this.#db.run(
+          `INSERT INTO login_sessions (${columns}, due_at, writer, change) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+          ...[...values(stored), record.nextDueAt ?? null, this.#changes.writer, nextChange(this.#db)],
+        );
+        if (inserted === 0) throw new LatchkeyError("conflict", "A login session with this id exists already.");
+      },
+      () => this.#written(stored, record),
+    );
+  }
+
+  get(id: LoginSessionId): Promise<LoginSession | undefined> {
+    return this.#find("WHERE id = ?", id);
+  }
+
+  getByHandle(handle: LoginSessionHandle): Promise<LoginSession | undefined> {
+    return this.#find("WHERE handle = ?", handle);
+  }
+
+  async getByRefreshTokenHash(hash: RefreshTokenHash): Promise<LoginSession | undefined> {
+    const row = await this.#db.read(() =>
+      this.#db.get(
+        `SELECT ${columns} FROM login_sessions WHERE refresh_hash = ?1 OR consumed_hash = ?1 OR imported_hash = ?1 ORDER BY change DESC LIMIT 1`,
+        hash,
+      ),
+    );
+    if (row === undefined) return undefined;
+    const record = await this.#sealed.unseal(toStored(row));
+    // Whoever asks would present that refresh token, and it may be spent: "absent" would be the wrong answer.
+    if (record === undefined)
+      throw new LatchkeyError("store_unavailable", "The stored login session of this refresh token cannot be read. The log has the cause.");
+    return record;
+  }
+
+  async commit(next: LoginSession): Promise<CommitResult> {
+    const stored = await this.#sealed.seal(next);
+    const there = await this.#db.write(
+      () => {
+        const changed = this.#db.run(
+          `UPDATE login_sessions SET refresh_hash = ?, consumed_hash = ?, imported_hash = ?, version = ?, generation = ?, state = ?,
+             due_at = ?, sealed = ?, writer = ?, change = ? WHERE id = ? AND version = ?`,
+          ...[stored.refreshHash ?? null, stored.consumedHash ?? null, stored.importedHash ?? null, stored.version],
+          ...[stored.generation, stored.state, next.nextDueAt ?? null, stored.sealed, this.#changes.writer, nextChange(this.#db)],
+          ...[stored.id, stored.version - 1],
+        );
+        return changed === 1 ? "committed" : this.#db.get(`SELECT ${columns} FROM login_sessions WHERE id = ?`, stored.id);
+      },
+      (result) => {
+        if (result === "committed") this.#written(stored, next);
+      },
+    );
+    if (there === "committed") return { committed: true };
+    return { committed: false, current: there === undefined ? undefined : await this.#sealed.unseal(toStored(there)) };
+  }
+
+  remove(id: LoginSessionId, version: number): Promise<boolean> {
+    return this.#db.write(
+      () => {
+        if (this.#db.run("DELETE FROM login_sessions WHERE id = ? AND version = ?", id, version) === 0) return false;
+        rememberRemoval(this.#db, id, this.#changes.writer);
+        return true;
+      },
+      (removed) => {
+        if (!removed) return;
+        this.#sealed.forget(id);
+        this.#changes.tell({ id, version: 0 });
+      },
+    );
+  }
+
+  async listByUser(issuer: string, subject: string): Promise<readonly LoginSession[]> {
+    const rows = await this.#db.read(() =>
+      this.#db.all(
+        `SELECT ${columns} FROM login_sessions WHERE user_hash = ? ORDER BY created_at DESC, row DESC`,
+        this.#hashes.user(issuer, subject),
+      ),
+    );
+    const records = await Promise.all(rows.map((row) => this.#sealed.unseal(toStored(row))));
+    return records.filter((record) => record !== undefined);
+  }
+
+  async claimDue(now: number, limit: number, leaseMs: number): Promise<readonly LoginSessionId[]> {
+    // Most of the time nothing is due: no write lock for that.
+    const any = await this.#db.read(() => this.#db.get("SELECT 1 FROM login_sessions WHERE due_at <= ? LIMIT 1", now));
+    if (any === undefined) return [];
+    return this.#db.write(() => {
+      const rows = this.#db.all("SELECT id FROM login_sessions WHERE due_at <= ? ORDER BY due_at, row LIMIT ?", now, limit);
+      return rows.map((row) => {
+        const id = mustText(row, "id") as LoginSessionId;
+        const hiddenMs = this.#quarantine.has(id) ? quarantineLookMs : leaseMs;
+        this.#db.run("UPDATE login_sessions SET due_at = ? WHERE id = ?", now + hiddenMs, id);
+        return id;
+      });
+    });
+  }
+
+  async shiftDue(byMs: number): Promise<void> {
+    await this.#db.write(() => this.#db.run("UPDATE login_sessions SET due_at = due_at + ? WHERE due_at IS NOT NULL", byMs));
+  }
+
+  subscribe(listener: (change: LoginSessionChange) => void): () => void {
+    return this.#changes.subscribe(listener);
+  }
+
+  async #find(where: string, key: string): Promise<LoginSession | undefined> {
+    const row = await this.#db.read(() => this.#db.get(`SELECT ${columns} FROM login_sessions ${where}`, key));
+    return row === undefined ? undefined : this.#sealed.unseal(toStored(row));
+  }
+
+  #written(stored: StoredLoginSession, record: LoginSession): void {
+    this.#sealed.keep(stored, record);
+    this.#quarantine.clear(stored.id);
+    this.#changes.tell({ id: record.id, version: record.version });
+  }
+}
+
+function values(stored: StoredLoginSession): readonly (string | number | null)[] {
+  return [
+    stored.id,
+    stored.handle,
+    stored.userHash,
+    stored.refreshHash ?? null,
+    stored.consumedHash ?? null,
+    stored.importedHash ?? null,
+    stored.version,
+    stored.generation,
+    stored.state,
+    stored.createdAt,
+    stored.sealed,
+  ];
+}
+
+function toStored(row: SqliteRow): StoredLoginSession {
+  return {
+    id: mustText(row, "id"),
+    handle: mustText(row, "handle"),
+    userHash: mustText(row, "user_hash"),
+    refreshHash: textOrNull(row, "refresh_hash"),
+    consumedHash: textOrNull(row, "consumed_hash"),
+    importedHash: textOrNull(row, "imported_hash"),
+    version: mustNumber(row, "version"),
+    generation: mustNumber(row, "generation"),
+    state: mustText(row, "state"),
+    createdAt: mustNumber(row, "created_at"),
+    sealed: mustText(row, "sealed"),
+  };
+}

@@ -1,0 +1,17 @@
+import { onTestFinished } from "vitest";
+import { describeLoginSessionStore } from "../contract/login-session-store.contract.ts";
+import { describeOtherStores } from "../contract/other-stores.contract.ts";
+import { settle } from "../support/manual-clock.ts";
+import { SqliteBench } from "./sqlite-bench.ts";
+
+describeLoginSessionStore("the SQLite store", async () => {
+  const bench = new SqliteBench();
+  const store = await bench.open();
+  return { store: store.loginSessions, settle, close: () => bench.close() };
+});
+
+describeOtherStores("the SQLite store", async () => {
+  const bench = new SqliteBench(onTestFinished);
+  const store = await bench.open();
+  return { store, now: () => bench.clock.now(), advance: (ms) => bench.clock.advance(ms) };
+});
