@@ -38,8 +38,8 @@ export interface CoreOptions {
   readonly logger: Logger;
   /** Tools from code, besides those of the configuration. */
   readonly tools?: readonly Tool[] | undefined;
-  /** Where a user signs in to repair this login session; undefined: nowhere. */
-  readonly loginLink: (handle: LoginSessionHandle) => string | undefined;
+  /** Where a user signs in, to repair this login session or, without a handle, for a new one; undefined: nowhere. */
+  readonly loginLink: (repair: LoginSessionHandle | undefined) => string | undefined;
 }
 
 /** How many login sessions the heartbeat looks after at one time; each issuer's gate lets fewer through. */

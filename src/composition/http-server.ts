@@ -50,7 +50,11 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   let opened: OpenedStore | undefined;
   try {
     opened = await openStore(config, options);
-    const core = composeCore({ ...options, opened, loginLink: (handle) => `${publicUrl}/login?repair=${handle}` });
+    const core = composeCore({
+      ...options,
+      opened,
+      loginLink: (repair) => (repair === undefined ? `${publicUrl}/login` : `${publicUrl}/login?repair=${repair}`),
+    });
     return serve(options, listener, publicUrl, core);
   } catch (error) {
     await opened?.store.close();

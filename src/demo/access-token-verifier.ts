@@ -30,6 +30,15 @@ export class AccessTokenVerifier {
     this.#keys = createRemoteJWKSet(new URL(options.jwksUri), { cacheMaxAge: Number.POSITIVE_INFINITY, cooldownDuration: 1000 });
   }
 
+  /** Fetches the keys before the first token needs them. Never throws: the first check tries again. */
+  async prepare(): Promise<void> {
+    try {
+      await this.#keys.reload();
+    } catch {
+      // Nothing is lost: without keys, each check begins with fetching them.
+    }
+  }
+
   async check(authorization: string | undefined): Promise<BearerCheck> {
     if (authorization === undefined) return { kind: "missing" };
     const [, token] = /^Bearer +([A-Za-z0-9\-._~+/]+=*) *$/i.exec(authorization) ?? [];

@@ -75,6 +75,8 @@ export async function startSampleApi(options: SampleApiOptions): Promise<SampleA
   await listener.start();
   const url = `http://127.0.0.1:${listener.port}`;
   const verifier = new AccessTokenVerifier({ issuer, jwksUri, audience: url, clock });
+  // Now, while the authorization server is there: it may be away when the first call comes.
+  await verifier.prepare();
   return {
     url,
     port: listener.port,

@@ -1,4 +1,4 @@
-import { LatchkeyError } from "../errors.ts";
+import { asLatchkeyError, LatchkeyError } from "../errors.ts";
 import type { LoginSession, LoginSessionHandle } from "../session/login-session.ts";
 import type { LoginTransaction } from "../session/login-transaction.ts";
 import { randomSecret, sha256 } from "../session/random.ts";
@@ -159,13 +159,17 @@ export class LoginRoutes {
     try {
       return await answer();
     } catch (thrown) {
-      return loginFailurePage(thrown, { again: this.#again(context), logger: this.#services.logger });
+      return loginFailurePage(thrown, { again: this.#again(context, thrown), logger: this.#services.logger });
     }
   }
 
-  /** The link of "try again": the same login for `/login`, a new one after a callback, whose parameters are spent. */
-  #again(context: RouteContext): string {
-    const repair = context.req.path === "/login" ? context.req.query("repair") : undefined;
+  /**
+   * The link of "try again": the same login for `/login`, a new one after a callback, whose parameters are spent, and
+   * where there is nothing to repair.
+   */
+  #again(context: RouteContext, thrown: unknown): string {
+    const isOver = context.req.path !== "/login" || asLatchkeyError(thrown).code === "not_found";
+    const repair = isOver ? undefined : context.req.query("repair");
     return repair !== undefined && isHandle(repair) ? `/login?repair=${repair}` : "/login";
   }
 

@@ -23,8 +23,8 @@ export type CallHandler = (
 /**
  * The SDK's server with a way of its own for `tools/call`, which is nearly all that a connection is asked. The SDK's way
  * checks such a message seven times with zod and makes a controller and a dozen closures: a quarter of the time that a
- * whole request takes (bench/tools-call.ts). The answers are the same. Calls that the SDK would refuse, or that have to do
- * with tasks, still go its way.
+ * whole request takes (bench/tools-call.ts). The answers are the same, but for parameters that MCP does not allow: the SDK calls
+ * them an internal error. Calls that have to do with tasks still go its way.
  *
  * Cancellation is the transport's: it must not deliver an answer that nobody waits for, and not hand a cancelled
  * notification to the SDK, which would not know the call.
@@ -50,7 +50,11 @@ export class CallLaneServer extends Server {
   #takes(message: JSONRPCMessage, transport: Transport): boolean {
     if (this.#handler === undefined || !("method" in message && "id" in message) || message.method !== "tools/call") return false;
     const request = CallToolRequestSchema.safeParse(message);
-    if (!request.success || request.data.params.task !== undefined) return false;
+    if (!request.success) {
+      void this.#send(errorAnswer(wrongParameters(request.error.issues), message.id), transport);
+      return true;
+    }
+    if (request.data.params.task !== undefined) return false;
     if (request.data.params._meta?.[RELATED_TASK_META_KEY] !== undefined) return false;
     void this.#answer(request.data, message.id, this.#handler, transport);
     return true;
@@ -66,6 +70,10 @@ export class CallLaneServer extends Server {
     } catch (error) {
       answer = errorAnswer(error, id);
     }
+    await this.#send(answer, transport);
+  }
+
+  async #send(answer: JSONRPCMessage, transport: Transport): Promise<void> {
     // Closed meanwhile: there is nobody to answer.
     if (this.transport !== transport) return;
     try {
@@ -81,6 +89,12 @@ function checkedResult(result: CallToolResult): CallToolResult {
   const checked = CallToolResultSchema.safeParse(result);
   if (checked.success) return checked.data;
   throw new McpError(ErrorCode.InvalidParams, `Invalid tools/call result: ${checked.error.message}`);
+}
+
+/** JSON-RPC 2.0, section 5.1: it is the client's mistake. Names places and types, no values. */
+function wrongParameters(issues: readonly { readonly path: readonly PropertyKey[]; readonly message: string }[]): object {
+  const problems = issues.map(({ path, message }) => `${path.map(String).join(".")}: ${message}`);
+  return { code: ErrorCode.InvalidParams, message: `The parameters of tools/call do not fit. ${problems.join("; ")}` };
 }
 
 function errorAnswer(error: unknown, id: RequestId): JSONRPCMessage {

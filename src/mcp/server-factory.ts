@@ -28,8 +28,8 @@ export interface ServerFactoryOptions {
   readonly createContext: (host: CallHost) => ToolContext;
   readonly tokens: AccessTokens;
   readonly endLoginSession: EndLoginSession;
-  /** Where the user signs in to repair this login session; undefined: there is no such page. */
-  readonly loginLink: (handle: LoginSessionHandle) => string | undefined;
+  /** Where the user signs in, to repair this login session or, without a handle, for a new one; undefined: there is no such page. */
+  readonly loginLink: (repair: LoginSessionHandle | undefined) => string | undefined;
   /** `login_required` or `login_ended`, with the reason in words, for a login session that serves nothing any more. */
   readonly deadLoginError: (login: LoginSession) => LatchkeyError;
   readonly logger: Logger;
@@ -99,12 +99,17 @@ class SdkServerFactory implements ServerFactory {
   }
 
   failedCall(error: LatchkeyError, login: LoginSession): CallToolResult {
-    const needsLogin = error.code === "login_required" || error.code === "login_ended";
-    return toolErrorResult(error, needsLogin ? this.#options.loginLink(login.handle) : undefined);
+    return toolErrorResult(error, this.#loginUrl(error, login));
   }
 
   deadLoginError(login: LoginSession): LatchkeyError {
     return this.#options.deadLoginError(login);
+  }
+
+  /** What has ended cannot be repaired: there the link is that of a new sign-in. */
+  #loginUrl(error: LatchkeyError, login: LoginSession): string | undefined {
+    if (error.code === "login_required") return this.#options.loginLink(login.handle);
+    return error.code === "login_ended" ? this.#options.loginLink(undefined) : undefined;
   }
 
   async #call(

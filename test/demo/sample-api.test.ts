@@ -114,6 +114,13 @@ describe("the sample API's check of access tokens", () => {
     await keyServer.start();
   });
 
+  test("serves its very first call while the authorization server is away (S6)", async () => {
+    await keyServer.stop();
+    const reply = await call("GET", "/me", await tokenFor("alice"));
+    await keyServer.start();
+    expect(reply.status).toBe(200);
+  });
+
   test("cannot say anything before it has the keys, and says that", async () => {
     const early = await startSampleApi({ issuer, jwksUri: "http://127.0.0.1:1/jwks" });
     const token = await tokenFor("alice", { claims: { aud: early.url } });

@@ -275,6 +275,9 @@ describe("repair", () => {
       const answer = await browser.get(`/login?repair=${encodeURIComponent(repair)}`);
       expect(answer.status).toBe(404);
       expect(answer.text).not.toContain("<script>");
+      // "Try again" must not lead to this page once more.
+      expect(answer.text).toContain('href="/login"');
+      expect(answer.text).not.toContain("?repair=");
     }
     expect(bench.begun).toHaveLength(1);
   });

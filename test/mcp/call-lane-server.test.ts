@@ -57,9 +57,6 @@ describe("a call is answered exactly as the SDK's own server does: ", () => {
     ["without arguments", sayAgain, request({ name: "echo" })],
     ["with a member named __proto__", sayAgain, request(JSON.parse('{"name":"echo","arguments":{"__proto__":{"a":1},"b":2}}'))],
     ["with members that MCP does not know", sayAgain, request({ name: "echo", colour: "red", _meta: { "example.com/trace": "t-1" } })],
-    ["without a name", sayAgain, request({ arguments: {} })],
-    ["without parameters", sayAgain, request()],
-    ["with arguments that are no object", sayAgain, request({ name: "echo", arguments: [1] })],
     ["as a task, which we do not offer", sayAgain, request({ name: "echo", task: { ttl: 1000 } })],
     ["about a task", sayAgain, request({ name: "echo", _meta: { "io.modelcontextprotocol/related-task": { taskId: "t" } } })],
     ["that fails", throwing(new Error("it broke")), request({ name: "echo" })],
@@ -168,4 +165,17 @@ test("a handler that throws at once is an error of its call alone", async () => 
   transport.onmessage?.(request({ name: "echo" }));
   await settle();
   expect(sent).toEqual([{ jsonrpc: "2.0", id: 7, error: { code: -32603, message: "at once" } }]);
+});
+
+describe("parameters that MCP does not allow are refused as such (-32602), where the SDK speaks of an internal error: ", () => {
+  test.each([
+    ["no name", { arguments: {} }, "params.name"],
+    ["none at all", undefined, "params"],
+    ["arguments that are no object", { name: "echo", arguments: [1] }, "params.arguments"],
+  ])("%s", async (_name, params, place) => {
+    const { ours } = await both(async () => text("never"));
+    ours.transport.onmessage?.(request(params));
+    await settle();
+    expect(ours.sent).toEqual([{ jsonrpc: "2.0", id: 7, error: { code: -32602, message: expect.stringContaining(`${place}: `) } }]);
+  });
 });

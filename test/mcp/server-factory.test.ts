@@ -57,7 +57,7 @@ function factory(tools: readonly Tool[], more: Partial<ServerFactoryOptions> = {
     createContext: (host) => createToolContext(host, [], { clock: new ManualClock(), logger }),
     tokens: { acquire: (login) => login.current().accessTokens[0] ?? Promise.reject(new Error("none")) },
     endLoginSession: async () => ({ loginSession: liveSession({ state: "ended" }), revocation: "pending" }),
-    loginLink: (handle) => `https://mcp.example/login?repair=${handle}`,
+    loginLink: (repair) => `https://mcp.example/login${repair === undefined ? "" : `?repair=${repair}`}`,
     deadLoginError: (login: LoginSession) => new LatchkeyError("login_ended", `${login.handle} has ended.`),
     logger,
     ...more,
@@ -211,7 +211,8 @@ describe("a server", () => {
     const result = await client.callTool({ name: "tool" });
     expect(result).toMatchObject({
       isError: true,
-      _meta: { "latchkey/error": { code: "login_ended", loginUrl: "https://mcp.example/login?repair=ls_alice" } },
+      // Not the link that repairs: what has ended stays ended (I11).
+      _meta: { "latchkey/error": { code: "login_ended", loginUrl: "https://mcp.example/login" } },
     });
     expect(ran).toBe(false);
   });

@@ -85,7 +85,7 @@ export class McpBench {
         await this.afterEnd();
         return { loginSession, revocation: "done" };
       },
-      loginLink: (handle) => `http://127.0.0.1/login?repair=${handle}`,
+      loginLink: (repair) => `http://127.0.0.1/login${repair === undefined ? "" : `?repair=${repair}`}`,
       deadLoginError: (login) =>
         login.state === "ended"
           ? new LatchkeyError("login_ended", "This login session has ended: logout.", { details: { login: login.handle } })
