@@ -13,8 +13,8 @@ interface Job {
 }
 
 /** How long SQLite itself waits for another process, standing still. Longer waits let this process go on meanwhile. */
-const busyTimeoutMs = 20;
-const retryMs = 10;
+const busyTimeoutMs = 2;
+const retryMs = 20;
 /** After so long the store counts as unavailable. */
 const patienceMs = 5_000;
 /** So many writes share one transaction at most. */

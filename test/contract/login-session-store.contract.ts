@@ -119,6 +119,33 @@ export function describeLoginSessionStore(name: string, makeStore: LoginSessionS
         expect((await store.get(record.id))?.nextDueAt).toBe(winners[0]);
       }));
 
+    it("shows a writer whose acknowledgement was lost that the record is its own, and writes it once (F10)", () =>
+      withStore(async (store) => {
+        const record = aLoginSession("a");
+        await store.insert(record);
+        const claimed = inState(record, "refreshing");
+        await store.commit(claimed);
+        // The same again, as after an answer that never came: refused, and what is there carries the writer's attempt.
+        const again = await store.commit(claimed);
+        expect(again).toEqual({ committed: false, current: claimed });
+        expect(again.committed ? [] : again.current?.attempts.map(({ id }) => id)).toEqual(claimed.attempts.map(({ id }) => id));
+        expect((await store.get(record.id))?.version).toBe(2);
+      }));
+
+    it("knows the refresh token that an import brought for good (F47)", () =>
+      withStore(async (store) => {
+        const record = aLoginSession("a", { importedRefreshTokenHash: "hash-imported" as RefreshTokenHash });
+        await store.insert(record);
+        const next: LoginSession = {
+          ...record,
+          version: 2,
+          refreshTokenHash: "hash-2" as RefreshTokenHash,
+          consumedRefreshTokenHash: "hash-1" as RefreshTokenHash,
+        };
+        await store.commit(next);
+        expect(await store.getByRefreshTokenHash("hash-imported" as RefreshTokenHash)).toEqual(next);
+      }));
+
     it("forgets the refresh tokens that the record no longer names", () =>
       withStore(async (store) => {
         const record = aLoginSession("a");
@@ -206,6 +233,25 @@ export function describeLoginSessionStore(name: string, makeStore: LoginSessionS
         expect(await store.claimDue(200, 10, 60_000)).toEqual([record.id]);
         await store.commit({ ...record, version: 3, nextDueAt: undefined });
         expect(await store.claimDue(10_000_000, 10, 60_000)).toEqual([]);
+      }));
+
+    it("is claimed at once when a commit says so, whatever lease there was", () =>
+      withStore(async (store) => {
+        const record = aLoginSession("a", { nextDueAt: 100 });
+        await store.insert(record);
+        await store.claimDue(100, 10, 60_000);
+        await store.commit({ ...record, version: 2, nextDueAt: 50 });
+        expect(await store.claimDue(100, 10, 60_000)).toEqual([record.id]);
+      }));
+
+    it("comes after its lease in the order of the others, to the fraction of a millisecond", () =>
+      withStore(async (store) => {
+        await store.insert(aLoginSession("a", { nextDueAt: 0.5 }));
+        await store.insert(aLoginSession("b", { nextDueAt: 900.25 }));
+        await store.insert(aLoginSession("c", { nextDueAt: 900.75 }));
+        expect(await store.claimDue(1, 10, 899.5)).toEqual(["id-a"]);
+        expect(await store.claimDue(900.4, 10, 1_000)).toEqual(["id-b"]);
+        expect(await store.claimDue(1_000, 10, 1_000)).toEqual(["id-a", "id-c"]);
       }));
 
     it("moves when the wall clock was set back (F25)", () =>

@@ -9,7 +9,9 @@ import type { SealingKey } from "../../src/store/key-ring.ts";
 import { openSqliteStore } from "../../src/store/sqlite-store.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 
-const aKey: SealingKey = { id: "one", secret: "first secret of the tests, 32 characters and more" };
+export const aKey: SealingKey = { id: "one", secret: "first secret of the tests, 32 characters and more" };
+
+export const anotherKey: SealingKey = { id: "two", secret: "second secret of the tests, 32 characters and more" };
 
 /** A folder of one test, with stores on one file in it. Each store object is as good as a process. */
 export class SqliteBench {

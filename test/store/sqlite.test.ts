@@ -1,6 +1,7 @@
 import { onTestFinished } from "vitest";
 import { describeLoginSessionStore } from "../contract/login-session-store.contract.ts";
 import { describeOtherStores } from "../contract/other-stores.contract.ts";
+import { describeSharedStore } from "../contract/shared-store.contract.ts";
 import { settle } from "../support/manual-clock.ts";
 import { SqliteBench } from "./sqlite-bench.ts";
 
@@ -14,4 +15,10 @@ describeOtherStores("the SQLite store", async () => {
   const bench = new SqliteBench(onTestFinished);
   const store = await bench.open();
   return { store, now: () => bench.clock.now(), advance: (ms) => bench.clock.advance(ms) };
+});
+
+describeSharedStore("the SQLite store", async () => {
+  const bench = new SqliteBench(onTestFinished);
+  const stores = [await bench.open(), await bench.open()] as const;
+  return { stores, now: () => bench.clock.now(), advance: (ms) => bench.clock.advance(ms) };
 });
