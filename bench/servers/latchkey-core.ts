@@ -59,10 +59,10 @@ export async function makeKey(core: Core, login: LoginSession): Promise<string> 
   return key;
 }
 
-function brandAccessToken(text: string): AccessToken {
+export function brandAccessToken(text: string): AccessToken {
   return text as AccessToken;
 }
 
-function brandRefreshToken(text: string): RefreshToken {
+export function brandRefreshToken(text: string): RefreshToken {
   return text as RefreshToken;
 }

@@ -6,6 +6,7 @@ import type { Quarantine } from "./quarantine.ts";
 import type { SealedLoginSessions, StoredLoginSession } from "./sealed-login-sessions.ts";
 import { type ChangeFeed, nextChange, rememberRemoval } from "./sqlite-changes.ts";
 import type { SqliteDatabase, SqliteRow } from "./sqlite-database.ts";
+import { beginShift } from "./sqlite-shift.ts";
 import { mustNumber, mustText, textOrNull } from "./sqlite-values.ts";
 
 const columns = "id, handle, user_hash, refresh_hash, consumed_hash, imported_hash, version, generation, state, created_at, sealed";
@@ -19,6 +20,8 @@ export interface SqliteLoginSessionsParts {
   readonly hashes: IndexHashes;
   readonly quarantine: Quarantine;
   readonly changes: ChangeFeed;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
 }
 
 /** Login sessions in a SQLite file. */
@@ -28,13 +31,15 @@ export class SqliteLoginSessions implements LoginSessionStore {
   readonly #hashes: IndexHashes;
   readonly #quarantine: Quarantine;
   readonly #changes: ChangeFeed;
+  readonly #now: () => number;
 
-  constructor({ db, sealed, hashes, quarantine, changes }: SqliteLoginSessionsParts) {
+  constructor({ db, sealed, hashes, quarantine, changes, now }: SqliteLoginSessionsParts) {
     this.#db = db;
     this.#sealed = sealed;
     this.#hashes = hashes;
     this.#quarantine = quarantine;
     this.#changes = changes;
+    this.#now = now;
   }
 
   async insert(record: LoginSession): Promise<void> {
@@ -137,7 +142,12 @@ export class SqliteLoginSessions implements LoginSessionStore {
   }
 
   async shiftDue(byMs: number): Promise<void> {
-    await this.#db.write(() => this.#db.run("UPDATE login_sessions SET due_at = due_at + ? WHERE due_at IS NOT NULL", byMs));
+    const { writer } = this.#changes;
+    await this.#db.write(() => {
+      // All processes on this machine notice the same jump: it moves the due times once.
+      if (!beginShift(this.#db, { byMs, writer, at: this.#now() })) return;
+      this.#db.run("UPDATE login_sessions SET due_at = due_at + ? WHERE due_at IS NOT NULL", byMs);
+    });
   }
 
   subscribe(listener: (change: LoginSessionChange) => void): () => void {

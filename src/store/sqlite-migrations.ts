@@ -35,6 +35,8 @@ export const migrations: readonly string[] = [
 
   CREATE TABLE removals (change INTEGER PRIMARY KEY, id TEXT NOT NULL, writer TEXT NOT NULL) STRICT;
 
+  CREATE TABLE due_shift (row INTEGER PRIMARY KEY, by_ms REAL NOT NULL, writer TEXT NOT NULL, at REAL NOT NULL) STRICT;
+
   CREATE TABLE connection_keys (
     row INTEGER PRIMARY KEY AUTOINCREMENT,
     hash TEXT NOT NULL UNIQUE,

@@ -54,7 +54,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Open
     const sealed = new SealedLoginSessions(sealer, hashes, quarantine);
     return {
       store: {
-        loginSessions: new SqliteLoginSessions({ db, sealed, hashes, quarantine, changes }),
+        loginSessions: new SqliteLoginSessions({ db, sealed, hashes, quarantine, changes, now }),
         connectionKeys: new SqliteConnectionKeys(db, hashes, quarantine),
         browserSessions: new SqliteBrowserSessions(db, hashes, quarantine, now),
         loginTransactions: new SqliteLoginTransactions(db, sealer, quarantine, now),

@@ -8,6 +8,7 @@ test.each([
   ["stdio", ["--slices", "1", "--seconds-per-slice", "0.2"]],
   ["connections", ["--connections", "50"]],
   ["acquire", ["--slices", "1", "--seconds-per-slice", "0.1", "--login-sessions", "100", "--callers", "500"]],
+  ["store", ["--slices", "1", "--login-sessions", "200"]],
 ])("the bench %s runs, and its checks hold", (name, settings) => {
   const root = join(import.meta.dirname, "../..");
   const { status, stdout, stderr } = spawnSync(process.execPath, [`bench/${name}.ts`, ...settings], { cwd: root, encoding: "utf8" });
