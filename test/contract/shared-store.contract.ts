@@ -144,6 +144,20 @@ export function describeSharedStore(name: string, makeStores: SharedStoreMaker):
       expect(told[0]).toHaveLength(3);
     });
 
+    it("tells none of its own changes again when the other writes at the same moment", async () => {
+      const { stores, advance } = await makeStores();
+      const told: LoginSessionChange[] = [];
+      const stop = stores[0].loginSessions.subscribe((change) => void told.push(change));
+      await stores[0].loginSessions.insert(aLoginSession("own"));
+      await stores[1].loginSessions.insert(aLoginSession("other"));
+      await advance(1_000);
+      expect(told).toEqual([
+        { id: "id-own", version: 1 },
+        { id: "id-other", version: 1 },
+      ]);
+      stop();
+    });
+
     it("tells of the newest version, when there were several in between", async () => {
       const { stores, advance } = await makeStores();
       const record = aLoginSession("a");
