@@ -1,9 +1,9 @@
 /**
  * An MCP client that runs a workflow of several tool calls against Latchkey's demo, as a script would:
  *
- *   npm start                                        # in one terminal
- *   node examples/agent.ts --rounds 10 --pause 5     # in another: minutes of 30 s access tokens
- *   node examples/agent.ts --help
+ *   npm start                                         # in one terminal
+ *   npx node examples/agent.ts --rounds 10 --pause 5  # in another: minutes of 30 s access tokens
+ *   npx node examples/agent.ts --help
  *
  * It shows what a client has to do when the login session ends in the middle: read the error's code, stop, and tell
  * its user where to sign in again.
@@ -18,7 +18,7 @@ import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js"
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
 
-const help = `Usage: node examples/agent.ts [options]
+const help = `Usage: npx node examples/agent.ts [options]
 
 Calls whoami, add_note, list_notes, slow_report, delete_note and session_status in turn, as one user.
 
@@ -33,7 +33,7 @@ Calls whoami, add_note, list_notes, slow_report, delete_note and session_status 
 Exit codes: 0 done; 1 failed; 2 wrong usage; 3 the user has to sign in (again): the login session has ended or needs
 a new sign-in, or its connection key is not accepted any more.
 
-Example: node examples/agent.ts --transport sse --key lk_demo_bob --rounds 3 --pause 20
+Example: npx node examples/agent.ts --transport sse --key lk_demo_bob --rounds 3 --pause 20
 `;
 
 type Options =
@@ -76,7 +76,7 @@ async function main(argv: readonly string[]): Promise<number> {
       process.stdout.write(help);
       return 0;
     case "wrong":
-      process.stderr.write(`${usage.problems.join("\n")}\nTry: node examples/agent.ts --help\n`);
+      process.stderr.write(`${usage.problems.join("\n")}\nTry: npx node examples/agent.ts --help\n`);
       return 2;
     case "run":
       return run(usage.options);

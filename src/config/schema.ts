@@ -54,7 +54,7 @@ const limitsSection = z
     maxConnections: count({ min: 1, max: 10_000_000 }).default(10_000).describe("How many MCP connections may be open. Default: 10000."),
     maxConnectionsPerLogin: count({ min: 1, max: 1_000_000 })
       .default(100)
-      .describe("How many MCP connections one login session may have open. Default: 100."),
+      .describe("How many MCP connections one login session may have open; at the limit its longest idle one makes room. Default: 100."),
     idleConnectionSeconds: seconds({ min: 1, max: day })
       .default(1800)
       .describe("A Streamable HTTP connection without a request or an open stream closes after this time, in seconds. Default: 1800."),
