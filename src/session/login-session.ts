@@ -99,6 +99,8 @@ export interface Observed {
   readonly rotation: "unknown" | "rotates" | "same";
   /** `trusted`: it once answered `active: true` for a current refresh token (RFC 7662). */
   readonly introspection: "unknown" | "trusted";
+  /** `fixed`: the last refresh did not put off the end of the refresh token. Undefined: it does, or nothing is known. */
+  readonly refreshTokenEnd?: "fixed" | undefined;
 }
 
 export type LoginSessionState = "live" | "refreshing" | "uncertain" | "login_required" | "ended";
@@ -177,9 +179,15 @@ export interface LoginSession {
   readonly nextDueAt?: number | undefined;
 }
 
-/** True when `entry` was made for `target`: the same resource, and at least its scopes. */
+/**
+ * True when `entry` was made for `target`: the same resource, and at least its scopes. A target without scopes means those of
+ * the login, which an access token for chosen scopes may well lack.
+ */
 export function covers(entry: AccessTokenEntry, target: AccessTokenTarget): boolean {
-  return entry.target.resource === target.resource && target.scopes.every((scope) => entry.grantedScopes.includes(scope));
+  if (entry.target.resource !== target.resource) return false;
+  return target.scopes.length === 0
+    ? entry.target.scopes.length === 0
+    : target.scopes.every((scope) => entry.grantedScopes.includes(scope));
 }
 
 /** One string for one target, whatever the order of its scopes. */

@@ -24,7 +24,7 @@ export async function settleFailure(
   outcome: Failure,
   ticket: GateTicket,
 ): Promise<FlightResult> {
-  ticket.leave(isRefusedLikeAll(core, claimed, outcome) ? { kind: "client_broken" } : verdictOf(outcome));
+  ticket.leave(isRefusedLikeAll(core, claimed, outcome) ? { ...verdictOf(outcome), kind: "client_broken" } : verdictOf(outcome));
   const before = claimed.state;
   const record = await applyOutcome(core, claimed.id, (current) => changeFor(core, current, claimed, attempt, outcome));
   core.audit.record({
@@ -79,7 +79,7 @@ function changeForRefusal(
   // The caller asked for more than the grant has: the login session itself is well, and due when it was due before.
   if (isAboutTarget(attempt, outcome, defaultTarget)) return settle(current, attempt.id, current.health, liveDueAt(core, current, now));
   const life = lifetimeMs(current);
-  const expiry = lastExpiry(current);
+  const expiry = lastExpiry(current, now);
   const base = failed(current.health, "refused", now);
   if (now >= expiry && isLasting(current, base, now) && areOthersServed(core, current, base))
     return requireLogin(current, "refused", now, { revoke: [], purgeAt: now + core.policy.idleLimitSeconds * 1000 });

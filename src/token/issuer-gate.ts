@@ -12,7 +12,7 @@ export type GateVerdict =
   /** It answered, if only with a refusal of this one request. */
   | { readonly kind: "answered" }
   | { readonly kind: "sick"; readonly retryAfterSeconds?: number | undefined }
-  | { readonly kind: "client_broken" }
+  | { readonly kind: "client_broken"; readonly retryAfterSeconds?: number | undefined }
   | { readonly kind: "neutral" };
 
 /** The right to ask the authorization server something. Leaving twice does nothing. */
@@ -186,21 +186,25 @@ export class IssuerGate {
         return;
       case "sick": {
         this.#failures += 1;
-        const retryAfterMs = Math.min(longestRetryAfterMs, (verdict.retryAfterSeconds ?? 0) * 1000);
         const over = this.#failures - failuresToClose;
         const breakMs = over >= 0 ? backoffMs(over, this.#options.random, 1_000, longestClosedMs) : 0;
-        this.#restUntil = Math.max(this.#restUntil, this.#clock.monotonic() + retryAfterMs);
+        this.#rest(verdict.retryAfterSeconds);
         this.#openAt = Math.max(this.#openAt, this.#clock.monotonic() + breakMs);
         return;
       }
       case "client_broken":
         this.#failures += 1;
+        this.#rest(verdict.retryAfterSeconds);
         this.#openAt = this.#clock.monotonic() + backoffMs(this.#failures, this.#options.random, 1_000, pausedProbeMs);
         this.#setPaused(true);
         return;
       case "neutral":
         return;
     }
+  }
+
+  #rest(retryAfterSeconds = 0): void {
+    this.#restUntil = Math.max(this.#restUntil, this.#clock.monotonic() + Math.min(longestRetryAfterMs, retryAfterSeconds * 1000));
   }
 
   #setPaused(paused: boolean): void {

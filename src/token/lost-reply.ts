@@ -38,7 +38,7 @@ export function nextLostReplyStep(
   }
   if (policy.rotation === "never" || (policy.rotation === "auto" && record.observed.rotation === "same"))
     return { kind: "present", reason: "not_rotating" };
-  const expiry = lastExpiry(record);
+  const expiry = lastExpiry(record, now);
   if (policy.lostReply === "retire") return now >= expiry ? { kind: "give_up" } : { kind: "wait", until: expiry };
   // Not beside the first presentation; a later one spoils nothing any more.
   const firstDeadline = Math.min(...lost.map((attempt) => attempt.deadline), Number.MAX_SAFE_INTEGER);

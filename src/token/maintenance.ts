@@ -8,6 +8,7 @@ import { tokensOf } from "./raw-tokens.ts";
 import { requireLogin } from "./record-changes.ts";
 import type { RefreshFlights } from "./refresh-flights.ts";
 import type { RevocationDebts } from "./revocation-debts.ts";
+import { wasSetBack } from "./times.ts";
 import type { TokenCore } from "./token-core.ts";
 
 /** What a login session needs when it is due: a refresh, the payment of a debt, a limit, or its removal. */
@@ -22,6 +23,7 @@ export class Maintenance {
     this.#flights = flights;
     this.#debts = debts;
     this.#keys = keys;
+    core.sessions.onChange((next) => this.#tellUse(next));
   }
 
   /**
@@ -32,7 +34,9 @@ export class Maintenance {
   async maintain(id: LoginSessionId, clockSetBack = false): Promise<void> {
     const record = await this.#core.sessions.get(id);
     if (record?.nextDueAt === undefined) return;
-    if (record.nextDueAt > this.#core.clock.now() && !clockSetBack) return;
+    const now = this.#core.clock.now();
+    // A process that began after the clock was set back can tell only by what stands in the record.
+    if (record.nextDueAt > now && !clockSetBack && !isFromTheFuture(record, now)) return;
     switch (record.state) {
       case "live":
       case "refreshing":
@@ -60,6 +64,25 @@ export class Maintenance {
     // It stays due, and is claimed again when its lease is over.
     if (gate.isCrowded) return;
     await this.#flights.join(record, { target: policy.defaultTarget, cause: { kind: "due", generation: record.generation } });
+  }
+
+  /**
+   * Another process may be the one that finds the idle limit reached, and it knows only what is written: a process that
+   * has a connection, or knows of a use, says so in good time. Refreshes are changes, so there is always an occasion.
+   */
+  #tellUse(record: LoginSession): void {
+    const { sessions, clock, policy, logger } = this.#core;
+    if (record.state !== "live") return;
+    const used = (current: LoginSession): number => (sessions.isWatched(current.id) ? clock.now() : sessions.lastUseOf(current));
+    const isOld = (current: LoginSession): boolean => used(current) - current.lastUsedAt > (policy.idleLimitSeconds * 1000) / 2;
+    if (!isOld(record)) return;
+    applyChange(this.#core, record.id, (current) => {
+      return current.state === "live" && isOld(current)
+        ? { ...current, version: current.version + 1, lastUsedAt: used(current) }
+        : undefined;
+    }).catch((error: unknown) => {
+      logger.warn("The use of a login session could not be written; it is tried again at its next change.", { error });
+    });
   }
 
   async #retire(record: LoginSession, limit: "idle" | "absolute_limit"): Promise<void> {
@@ -108,4 +131,9 @@ export class Maintenance {
     await Promise.race([Promise.all([this.#flights.drain(), this.#debts.drain()]), sleep(this.#core.clock, limitMs, stop.signal)]);
     stop.abort();
   }
+}
+
+/** True when the record was written by a clock that stood clearly later than this one: its due time says nothing then. */
+function isFromTheFuture(record: LoginSession, now: number): boolean {
+  return wasSetBack(Math.max(record.health.lastRefreshAt ?? 0, record.reason?.at ?? 0), now);
 }

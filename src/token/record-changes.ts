@@ -151,11 +151,24 @@ export function publish(record: LoginSession, attemptId: AttemptId, publication:
     observed: {
       rotation: rotated ? "rotates" : record.observed.rotation === "rotates" ? "rotates" : "same",
       introspection: publication.introspectionTrusted ? "trusted" : record.observed.introspection,
+      refreshTokenEnd: refreshTokenEnd(record, pending.sentAt, publication.refreshLifetimeMs),
     },
     health: { lastRefreshAt: now, failures: 0, refusals: 0 },
     lastUsedAt: attempt !== undefined && attempt.reason !== "due" ? Math.max(record.lastUsedAt, attempt.claimedAt) : record.lastUsedAt,
     nextDueAt: undefined,
   };
+}
+
+/** Too soon after the last refresh nothing can be told: lifetimes are announced in whole seconds. */
+const soonestTellingMs = 5_000;
+
+/** Whether this refresh has put off the end of the refresh token. */
+function refreshTokenEnd(record: LoginSession, sentAt: number, lifetimeMs: number | undefined): "fixed" | undefined {
+  const { refreshTokenExpiresAt: before, accessTokens, observed } = record;
+  if (lifetimeMs === undefined || before === undefined) return undefined;
+  const sinceMs = sentAt - accessTokens.reduce((latest, each) => Math.max(latest, each.obtainedAt), 0);
+  if (sinceMs < soonestTellingMs) return observed.refreshTokenEnd;
+  return sentAt + lifetimeMs - before < sinceMs / 2 ? "fixed" : undefined;
 }
 
 /** An access token as it is kept. `previous`: what was granted before, for a reply that does not say. */

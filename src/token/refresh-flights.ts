@@ -76,7 +76,7 @@ export class RefreshFlights {
     let place: GatePlace | undefined;
     let wanted = wish.cause.kind === "due" ? ("heartbeat" as const) : ("user" as const);
     const enter = (): Promise<GateTicket> => {
-      place = this.#core.issuers.mustGet(record.authorizationServer).gate.enter(wanted, lastExpiry(record));
+      place = this.#core.issuers.mustGet(record.authorizationServer).gate.enter(wanted, lastExpiry(record, this.#core.clock.now()));
       return place.entered;
     };
     const result = this.#fly(record.id, wish, enter).finally(() => this.#flights.delete(record.id));

@@ -108,7 +108,7 @@ function afterLooking(record: LoginSession, facts: PlanFacts, present: RefreshSt
     case "unavailable":
       return { kind: "done" };
     case "inactive": {
-      const expiry = lastExpiry(record);
+      const expiry = lastExpiry(record, facts.now);
       return facts.now >= expiry ? { kind: "give_up" } : { kind: "postpone", until: expiry };
     }
   }

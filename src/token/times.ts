@@ -1,4 +1,4 @@
-import type { AccessTokenEntry, AccessTokenTarget, LoginSession } from "../session/login-session.ts";
+import type { AccessTokenEntry, AccessTokenTarget, LoginSession, Observed } from "../session/login-session.ts";
 import { covers } from "../session/login-session.ts";
 import type { TokenPolicy } from "./ports.ts";
 
@@ -76,9 +76,9 @@ export function wasSetBack(past: number, now: number): boolean {
   return now < past - setBackToleranceMs;
 }
 
-/** When the last access token of the login session ends; the past when there is none. */
-export function lastExpiry(record: LoginSession): number {
-  return record.accessTokens.reduce((latest, entry) => Math.max(latest, entry.expiresAt), 0);
+/** When the last access token of the login session ends; the past when there is none, or when the clock was set back behind its birth. */
+export function lastExpiry(record: LoginSession, now: number): number {
+  return record.accessTokens.reduce((latest, entry) => (wasSetBack(entry.obtainedAt, now) ? latest : Math.max(latest, entry.expiresAt)), 0);
 }
 
 /** No login session is due again sooner than this, whatever lifetimes a server names. */
@@ -87,10 +87,11 @@ const shortestDueMs = 1_000;
 /**
  * When the heartbeat refreshes a login session: min(L x U(0.55, 0.75), R / 2) after its tokens were obtained, which may be a
  * while before they are stored. L is that of the access token for `target`, the one that is kept fresh: tokens for other
- * targets, obtained later, must not put it off. `random` gives a number in [0, 1).
+ * targets, obtained later, must not put it off. R counts only while a refresh puts it off: else its half would be halved again
+ * and again, ever sooner, until the end. `random` gives a number in [0, 1).
  */
 export function refreshDueAt(
-  record: Pick<LoginSession, "accessTokens" | "refreshTokenExpiresAt">,
+  record: Pick<LoginSession, "accessTokens" | "refreshTokenExpiresAt"> & { readonly observed?: Pick<Observed, "refreshTokenEnd"> },
   target: AccessTokenTarget,
   now: number,
   random: () => number,
@@ -99,7 +100,7 @@ export function refreshDueAt(
   if (entry === undefined) return now + shortestDueMs;
   const byAccessToken = Math.min(now, entry.obtainedAt) + (entry.expiresAt - entry.obtainedAt) * (0.55 + 0.2 * random());
   const refreshedAt = record.accessTokens.reduce((latest, each) => Math.max(latest, each.obtainedAt), entry.obtainedAt);
-  const { refreshTokenExpiresAt: end } = record;
+  const end = record.observed?.refreshTokenEnd === "fixed" ? undefined : record.refreshTokenExpiresAt;
   const byRefreshToken = end === undefined ? Number.POSITIVE_INFINITY : Math.min(now, refreshedAt) + (end - refreshedAt) / 2;
   return Math.max(now + shortestDueMs, Math.min(byAccessToken, byRefreshToken));
 }

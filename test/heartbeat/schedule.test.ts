@@ -45,6 +45,27 @@ describe("when a login session is due (R5)", () => {
     );
   });
 
+  it("is not halved again and again towards the end of a refresh token that no refresh puts off (F41, I14)", async () => {
+    const { clock, one, server, signIn } = makeBench({
+      accessTokenSeconds: 300,
+      refreshExpiresInSeconds: 3_600,
+      refreshTokenSeconds: 3_600,
+    });
+    const end = clock.now() + 3_600_000;
+    const refresh = server.refresh.bind(server);
+    server.refresh = (request) => {
+      const left = Math.max(1, Math.floor((end - clock.now()) / 1000));
+      server.faults.push({ kind: "reply", fields: { refresh_expires_in: left } });
+      return refresh(request);
+    };
+    await signIn();
+    one.heartbeat.start();
+    await clock.advance(3_599_000);
+    // Every 0.65 x 300 s, as the bench's random number has it.
+    expect(server.presentations.length).toBeLessThanOrEqual(3_600 / 195 + 1);
+    await one.heartbeat.stop();
+  });
+
   it("counts from the moment that the tokens were asked for, and is never sooner than a second (I13)", () => {
     expect(refreshDueAt(holding(30_000), target, 5_000, () => 0)).toBe(16_500);
     expect(refreshDueAt(holding(30_000), target, 60_000, () => 0)).toBe(61_000);

@@ -31,6 +31,15 @@ function held() {
 }
 
 describe("acquire", () => {
+  it("hands out no access token of fewer scopes to a caller that wants those of the login (I6)", async () => {
+    const { one, server } = bench();
+    const login = await one.watch(await one.logins.start(server.signIn("alice"), { kind: "demo" }));
+    const narrow = await one.tokens.acquire(login, { scopes: ["notes"] });
+    const whole = await one.tokens.acquire(login, anything);
+    expect(whole).toMatchObject({ target: anything });
+    expect(await one.tokens.acquire(login, { scopes: ["notes"] })).toEqual(narrow);
+  });
+
   it("hands out a valid access token synchronously, without asking anybody (I6)", async () => {
     const { one, server } = bench();
     const login = await one.watch(await one.logins.start(server.signIn("alice"), { kind: "demo" }));

@@ -116,6 +116,24 @@ describe("a failed refresh of a live login session", () => {
     await two.heartbeat.stop();
   });
 
+  it("honours Retry-After also when everybody is refused alike for long, which pauses the client (I13)", async () => {
+    const { clock, one, server, signIn } = makeBench();
+    await signIn("alice");
+    await clock.advance(5_000);
+    await signIn("bob");
+    server.outage = { kind: "refused", retryAfterSeconds: 120, cause };
+    one.heartbeat.start();
+    await clock.advance(3_600_000);
+    expect(one.core.issuers.mustGet("main").gate.paused).toBe(true);
+    const gaps = server.presentations.slice(1).map((each, index) => each.startedAt - (server.presentations[index]?.startedAt ?? 0));
+    expect(gaps.length).toBeGreaterThan(10);
+    expect(Math.min(...gaps)).toBeGreaterThanOrEqual(120_000);
+    server.outage = undefined;
+    const stopped = one.heartbeat.stop();
+    await clock.advance(121_000);
+    await stopped;
+  });
+
   it("honours Retry-After although an older request succeeds after it was said (I13)", async () => {
     const held: (() => void)[] = [];
     const { clock, one, server, signIn } = makeBench({
@@ -262,6 +280,19 @@ describe("lasting refusals", () => {
     await clock.advance(61_000);
     expect(await tryAcquire(one, dead)).toMatchObject({ accessToken: expect.any(String) });
     expect(await tryAcquire(one, well)).toMatchObject({ accessToken: expect.any(String) });
+  });
+});
+
+describe("a refusal while the wall clock is set back (F25)", () => {
+  it("does not put the next try off to the end of an access token that was born an hour ahead", async () => {
+    const { clock, one, server, signIn } = makeBench();
+    clock.jumpWall(3_600_000);
+    const { login } = await signIn();
+    clock.jumpWall(-3_600_000);
+    server.faults.push({ kind: "answer", outcome: { kind: "refused", cause } });
+    await tryAcquire(one, login);
+    await clock.advance(10_000);
+    expect(await tryAcquire(one, login)).toMatchObject({ accessToken: expect.any(String) });
   });
 });
 

@@ -448,6 +448,22 @@ describe("limits", () => {
     await one.heartbeat.stop();
   });
 
+  it("idle: a connection that is bound in another process keeps it alive, though that process never refreshes it", async () => {
+    const { clock, another, signIn } = makeBench(
+      { accessTokenSeconds: 3600 },
+      { heartbeat: { intervalMs: 30_000 }, policy: { idleLimitSeconds: 86_400 } },
+    );
+    const { record, login } = await signIn();
+    const two = another("replica-2");
+    two.heartbeat.start();
+    await clock.advance(3 * day);
+    expect(login.current()).toMatchObject({ state: "live" });
+    login.release();
+    await clock.advance(1.5 * day);
+    expect(await two.core.sessions.get(record.id)).toMatchObject({ state: "login_required", reason: { code: "idle" } });
+    await two.heartbeat.stop();
+  });
+
   it("idle: short connections that each use it once a while keep it alive, though no refresh falls into one of them", async () => {
     const { clock, one, server, store } = makeBench(
       { accessTokenSeconds: 3600 },
