@@ -21,7 +21,8 @@ export async function introspect(server: AuthorizationServer, token: RefreshToke
   return exchange.kind === "answered" ? readIntrospection(exchange) : { kind: "unavailable", cause: exchange.fault };
 }
 
-function readIntrospection(answer: HttpAnswer): IntrospectionOutcome {
+/** What an answer of the introspection endpoint says. */
+export function readIntrospection(answer: HttpAnswer): IntrospectionOutcome {
   const { status } = answer;
   const passing = status < 400 || status === 408 || status === 429 || (status >= 500 && status !== 501);
   if (status !== 200) {

@@ -23,7 +23,7 @@ export async function revoke(server: AuthorizationServer, { kind, token }: Revoc
  * 400 without a code, or about an unknown token, means that nothing is left to revoke (F45). Any other code of a 400 or 403
  * will be the same next time, and the token may live: it counts as not supported, never as revoked.
  */
-function readRevocation(answer: HttpAnswer): RevocationOutcome {
+export function readRevocation(answer: HttpAnswer): RevocationOutcome {
   const { status } = answer;
   if (status >= 200 && status < 300) return { kind: "revoked" };
   const { code } = readErrorReply(answer);
