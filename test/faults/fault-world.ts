@@ -1,0 +1,162 @@
+import { setImmediate } from "node:timers/promises";
+import type { z } from "zod";
+import { type HttpServer, startHttpServer } from "../../src/composition/http-server.ts";
+import { configSchema } from "../../src/config/schema.ts";
+import { createLogger } from "../../src/logger.ts";
+import type { LoginSession } from "../../src/session/login-session.ts";
+import type { WatchedLoginSession } from "../../src/session/login-sessions.ts";
+import { hashConnectionKey, newConnectionKey } from "../../src/session/random.ts";
+import { type HttpTransport, McpClient } from "../support/e2e-clients.ts";
+import { type Fields, parseFields } from "../support/e2e-json.ts";
+import { eventually } from "../support/e2e-wait.ts";
+import type { AtEnd } from "../support/e2e-world.ts";
+import { ManualClock } from "../support/manual-clock.ts";
+import { StrictAuthorizationServer, type StrictOptions } from "../support/strict-authorization-server.ts";
+
+type ConfigInput = z.input<typeof configSchema>;
+
+export interface FaultWorldOptions {
+  /** What the authorization server is like. */
+  readonly server?: Partial<StrictOptions>;
+  /** What the configuration says of it. */
+  readonly policy?: Partial<ConfigInput["authorizationServers"][string]>;
+  /** The rest of the configuration. */
+  readonly config?: Partial<ConfigInput>;
+  /** Where Latchkey finds the authorization server, given where it is: a proxy in between. */
+  readonly through?: (issuer: string) => string;
+}
+
+export interface FaultUser {
+  readonly subject: string;
+  readonly key: string;
+  readonly login: WatchedLoginSession;
+  /** The login session as it is now. */
+  record(): LoginSession;
+}
+
+const stepMs = 250;
+
+/**
+ * All of Latchkey over real HTTP, in front of it real MCP clients, behind it an authorization server that can be made to fail
+ * in any way. Only the time is not real: both sides have the same clock, which stands still until it is moved.
+ */
+export class FaultWorld {
+  readonly clock: ManualClock;
+  readonly server: StrictAuthorizationServer;
+  readonly latchkey: HttpServer;
+  /** The log, each line as it was written. */
+  readonly lines: readonly string[];
+  readonly users: FaultUser[] = [];
+  readonly #clients: McpClient[] = [];
+
+  private constructor(clock: ManualClock, server: StrictAuthorizationServer, latchkey: HttpServer, lines: readonly string[]) {
+    this.clock = clock;
+    this.server = server;
+    this.latchkey = latchkey;
+    this.lines = lines;
+  }
+
+  static async start(atEnd: AtEnd, options: FaultWorldOptions = {}): Promise<FaultWorld> {
+    const clock = new ManualClock(Math.floor(Date.now() / 1000) * 1000);
+    const server = await StrictAuthorizationServer.start({ now: () => clock.now(), ...options.server });
+    const api = `${server.http.origin}/`;
+    const config = configSchema.parse({
+      server: { port: 0 },
+      authorizationServers: { main: { issuer: server.issuer, clientId: server.clientId, ...options.policy } },
+      apis: { sample: { baseUrl: api } },
+      tools: [{ name: "me", description: "Who the API takes the access token for.", api: "sample", path: "/me" }],
+      ...options.config,
+    });
+    const lines: string[] = [];
+    const logger = createLogger({ level: "debug", format: "json", write: (line) => lines.push(line), now: () => clock.now() });
+    const world = new FaultWorld(clock, server, await startHttpServer({ config, clock, logger }), lines);
+    atEnd(() => world.#close());
+    return world;
+  }
+
+  /** Signs a user in by the code flow, with a connection key. */
+  async signIn(subject = "alice"): Promise<FaultUser> {
+    const { core, publicUrl } = this.latchkey;
+    const redirectUri = `${publicUrl}/login/callback`;
+    const { url, state, nonce, codeVerifier } = await core.authorizationServers.beginLogin("main", { redirectUri });
+    const callbackUrl = this.server.signIn(url, subject);
+    const login = await core.authorizationServers.completeLogin("main", { callbackUrl, redirectUri, state, nonce, codeVerifier });
+    const { id } = await core.logins.start(login, { kind: "browser" });
+    const key = newConnectionKey();
+    const record = { id, hash: hashConnectionKey(key), loginSessionId: id, name: "test", createdAt: this.clock.now() };
+    await core.store.connectionKeys.insert(record, 1);
+    const watched = await core.sessions.watch(id);
+    if (watched === undefined) throw new Error("The login session is gone.");
+    const user: FaultUser = { subject, key, login: watched, record: () => watched.current() };
+    this.users.push(user);
+    return user;
+  }
+
+  /** A real MCP client with the user's connection key; closed at the end. */
+  async connect({ key }: FaultUser, kind: HttpTransport = "http"): Promise<McpClient> {
+    const client = await McpClient.connectHttp(kind, this.latchkey.publicUrl, key);
+    this.#clients.push(client);
+    return client;
+  }
+
+  /** Lets time go by, the heartbeat and everything else running. Presentations that are answered at all are answered within a step. */
+  async pass(seconds: number): Promise<void> {
+    for (let left = seconds * 1000; left > 0; left -= stepMs) {
+      await this.clock.advance(Math.min(left, stepMs));
+      await this.#quiet();
+    }
+  }
+
+  /** Lets time go by until it is so, at most `withinSeconds`, and gives what was looked for. */
+  async until<T>(what: string, look: () => T | undefined | false, withinSeconds = 60): Promise<T> {
+    for (let left = withinSeconds * 1000; left >= 0; left -= stepMs) {
+      const found = look();
+      if (found !== undefined && found !== false) return found;
+      await this.pass(stepMs / 1000);
+    }
+    throw new Error(`${withinSeconds} s went by in vain: ${what}. ${JSON.stringify(this.users.map((user) => statusOf(user.record())))}`);
+  }
+
+  /** The security events of one kind, and of one user where one is given. */
+  audit(event: string, user?: FaultUser): readonly Fields[] {
+    return this.lines
+      .filter((line) => line.includes('"audit":true'))
+      .map(parseFields)
+      .filter((fields) => fields.event === event && (user === undefined || fields.login === user.record().handle));
+  }
+
+  /** The reasons of the presentations of one user, in order. */
+  reasons(user: FaultUser): readonly unknown[] {
+    return this.audit("refresh_presented", user).map(({ reason }) => reason);
+  }
+
+  /** Until no presentation is on its way but those that the authorization server sits on. */
+  async #quiet(): Promise<void> {
+    await setImmediate();
+    await eventually("the presentations are answered", () => this.#underWay() <= this.server.open);
+  }
+
+  #underWay(): number {
+    return this.users.filter(({ record }) => record().state === "refreshing" && record().pending === undefined).length;
+  }
+
+  async #close(): Promise<void> {
+    await Promise.all(this.#clients.map((client) => client.close().catch(() => {})));
+    for (const { login } of this.users) login.release();
+    await this.server.close();
+    // Whatever it waits for now is a matter of time.
+    let closed = false;
+    const closing = this.latchkey.close().finally(() => {
+      closed = true;
+    });
+    while (!closed) {
+      await this.clock.advance(1_000);
+      await setImmediate();
+    }
+    await closing;
+  }
+}
+
+function statusOf({ state, reason, generation, attempts, health }: LoginSession): unknown {
+  return { state, reason, generation, attempts: attempts.length, lastFailure: health.lastFailure?.kind };
+}
