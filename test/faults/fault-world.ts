@@ -12,6 +12,7 @@ import { eventually } from "../support/e2e-wait.ts";
 import type { AtEnd } from "../support/e2e-world.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { StrictAuthorizationServer, type StrictOptions } from "../support/strict-authorization-server.ts";
+import { Hold } from "../support/token-bench.ts";
 
 type ConfigInput = z.input<typeof configSchema>;
 
@@ -22,8 +23,6 @@ export interface FaultWorldOptions {
   readonly policy?: Partial<ConfigInput["authorizationServers"][string]>;
   /** The rest of the configuration. */
   readonly config?: Partial<ConfigInput>;
-  /** Where Latchkey finds the authorization server, given where it is: a proxy in between. */
-  readonly through?: (issuer: string) => string;
 }
 
 export interface FaultUser {
@@ -47,6 +46,8 @@ export class FaultWorld {
   /** The log, each line as it was written. */
   readonly lines: readonly string[];
   readonly users: FaultUser[] = [];
+  /** Where `holds` lets presentations wait. Time goes by beside them; for every other one it waits. */
+  readonly hold = new Hold();
   readonly #clients: McpClient[] = [];
 
   private constructor(clock: ManualClock, server: StrictAuthorizationServer, latchkey: HttpServer, lines: readonly string[]) {
@@ -63,6 +64,7 @@ export class FaultWorld {
     const config = configSchema.parse({
       server: { port: 0 },
       authorizationServers: { main: { issuer: server.issuer, clientId: server.clientId, ...options.policy } },
+      store: { type: "memory" },
       apis: { sample: { baseUrl: api } },
       tools: [{ name: "me", description: "Who the API takes the access token for.", api: "sample", path: "/me" }],
       ...options.config,
@@ -130,10 +132,10 @@ export class FaultWorld {
     return this.audit("refresh_presented", user).map(({ reason }) => reason);
   }
 
-  /** Until no presentation is on its way but those that the authorization server sits on. */
+  /** Until no presentation is on its way but those that are held. */
   async #quiet(): Promise<void> {
     await setImmediate();
-    await eventually("the presentations are answered", () => this.#underWay() <= this.server.open);
+    await eventually("the presentations are answered", () => this.#underWay() <= this.hold.size);
   }
 
   #underWay(): number {
@@ -143,6 +145,7 @@ export class FaultWorld {
   async #close(): Promise<void> {
     await Promise.all(this.#clients.map((client) => client.close().catch(() => {})));
     for (const { login } of this.users) login.release();
+    this.hold.open();
     await this.server.close();
     // Whatever it waits for now is a matter of time.
     let closed = false;

@@ -80,7 +80,11 @@ export class StrictAuthorizationServer {
   always: PresentationFault | undefined;
   /** Instead of the answers of introspection and revocation. */
   other: ((request: ScriptedRequest, response: ServerResponse) => unknown) | undefined;
-  options: StrictOptions;
+  /** The API waits for this before it looks at the access token. */
+  beforeApi: () => Promise<void> = () => Promise.resolve();
+  /** How many access tokens the API has refused. */
+  apiRefusals = 0;
+  readonly options: StrictOptions;
   readonly clientId = "client-1";
   readonly #codes = new Map<string, { readonly subject: string; readonly nonce: string | null }>();
   readonly #refreshTokens = new Map<string, KnownRefreshToken>();
@@ -106,11 +110,6 @@ export class StrictAuthorizationServer {
 
   static async start(options: StrictOptions): Promise<StrictAuthorizationServer> {
     return new StrictAuthorizationServer(await ScriptedAuthorizationServer.start(), options);
-  }
-
-  /** How many presentations wait for their answers now. */
-  get open(): number {
-    return this.#open;
   }
 
   get issuer(): string {
@@ -143,9 +142,10 @@ export class StrictAuthorizationServer {
     return known !== undefined && this.#isAlive(known.grant) && known.grant.current === refreshToken;
   }
 
-  /** Refreshes behind Latchkey's back, as somebody else with a copy of the refresh token would. */
-  async refreshElsewhere(refreshToken: string): Promise<TokenAnswer> {
-    return this.#decide(refreshToken);
+  /** Ends the grant of this refresh token behind Latchkey's back. */
+  revokeBehind(refreshToken: string | undefined): void {
+    const known = this.#refreshTokens.get(refreshToken ?? "");
+    if (known !== undefined) known.grant.dead = true;
   }
 
   close(): Promise<void> {
@@ -156,7 +156,8 @@ export class StrictAuthorizationServer {
     const code = this.#codes.get(request.form.get("code") ?? "");
     if (code !== undefined) {
       const { status, body } = await this.#issue(this.#newGrant(code.subject), code.nonce ?? undefined);
-      return sendJson(response, status, body);
+      sendJson(response, status, body);
+      return;
     }
     const refreshToken = request.form.get("refresh_token") ?? "";
     const known = this.#refreshTokens.get(refreshToken);
@@ -262,7 +263,10 @@ export class StrictAuthorizationServer {
     const token = request.form.get("token") ?? "";
     const known = this.#refreshTokens.get(token);
     const isKnown = (known !== undefined && this.#isAlive(known.grant)) || this.#accessTokens.has(token);
-    if (this.options.revocation === "forgets" && !isKnown) return sendJson(response, 400, { error: "invalid_token" });
+    if (this.options.revocation === "forgets" && !isKnown) {
+      sendJson(response, 400, { error: "invalid_token" });
+      return;
+    }
     if (known !== undefined) {
       known.grant.dead = true;
       // With its refresh token a grant ends whole.
@@ -273,10 +277,15 @@ export class StrictAuthorizationServer {
     response.writeHead(200).end();
   }
 
-  #me(request: ScriptedRequest, response: ServerResponse): void {
+  async #me(request: ScriptedRequest, response: ServerResponse): Promise<void> {
+    await this.beforeApi();
     const accessToken = /^Bearer (.+)$/.exec(request.headers.authorization ?? "")?.[1] ?? "";
     const known = this.#accessTokens.get(accessToken);
-    if (known === undefined || this.options.now() >= known.expiresAt) return sendJson(response, 401, { error: "invalid_token" });
+    if (known === undefined || this.options.now() >= known.expiresAt) {
+      this.apiRefusals += 1;
+      sendJson(response, 401, { error: "invalid_token" });
+      return;
+    }
     sendJson(response, 200, { subject: known.grant.subject, login: known.grant.login });
   }
 
