@@ -626,6 +626,7 @@ describe("the tombstone of an ended login session", () => {
       connectionKeys: 0,
       browserSessions: 0,
       loginTransactions: 0,
+      importIntents: 0,
     });
     await expect(one.logout.end(record.id, "logout")).rejects.toMatchObject({ code: "not_found" });
     await one.heartbeat.stop();

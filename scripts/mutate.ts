@@ -1,0 +1,40 @@
+// Mutation testing of the folders that decide over tokens, file by file (docs/mutation.md):
+//   npm run mutate -- [FILE or FOLDER ...] [--minutes 30] [--concurrency 1] [--force]
+// What was found before is kept in reports/mutation/ and only looked at again where source or tests have changed;
+// --force looks at everything again.
+import { spawnSync } from "node:child_process";
+import { globSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { performance } from "node:perf_hooks";
+import { parseArgs } from "node:util";
+import { mutationReport } from "./mutation-report.ts";
+
+const root = join(import.meta.dirname, "..");
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { minutes: { type: "string" }, concurrency: { type: "string", default: "1" }, force: { type: "boolean", default: false } },
+});
+
+const wanted = positionals.length > 0 ? positionals : ["src/session", "src/heartbeat", "src/token"];
+const files = wanted.flatMap((path) =>
+  statSync(join(root, path)).isDirectory() ? globSync(`${path.replace(/\/$/, "")}/**/*.ts`, { cwd: root }).sort() : [path],
+);
+const endsAt = values.minutes === undefined ? Number.POSITIVE_INFINITY : performance.now() + Number(values.minutes) * 60_000;
+
+let failed = false;
+for (const [index, file] of files.entries()) {
+  if (performance.now() > endsAt) {
+    console.log(`The time is over: not looked at are ${files.slice(index).join(", ")}.`);
+    break;
+  }
+  failed = !mutate(file) || failed;
+}
+console.log(mutationReport(root, files));
+process.exitCode = failed ? 1 : 0;
+
+function mutate(file: string): boolean {
+  const stryker = join(root, "node_modules/@stryker-mutator/core/bin/stryker.js");
+  const options = ["--mutate", file, "--concurrency", values.concurrency, ...(values.force ? ["--force"] : [])];
+  console.log(`mutate ${file}`);
+  return spawnSync(process.execPath, [stryker, "run", ...options], { cwd: root, stdio: "inherit" }).status === 0;
+}

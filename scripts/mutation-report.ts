@@ -1,0 +1,53 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+
+const reportSchema = z.object({
+  files: z.record(
+    z.string(),
+    z.object({
+      mutants: z.array(
+        z.object({
+          mutatorName: z.string(),
+          replacement: z.string().optional(),
+          status: z.string(),
+          location: z.object({ start: z.object({ line: z.number() }) }),
+        }),
+      ),
+    }),
+  ),
+});
+
+/** What Stryker last found of these files: a Markdown table with the score of each, and a line for each mutant that no test noticed. */
+export function mutationReport(root: string, files: readonly string[]): string {
+  const path = join(root, "reports/mutation/incremental.json");
+  if (!existsSync(path)) return "There is no report.";
+  const report = reportSchema.parse(JSON.parse(readFileSync(path, "utf8")));
+  const rows: string[] = [];
+  const unnoticed: string[] = [];
+  const total = { killed: 0, all: 0 };
+  for (const file of files) {
+    const mutants = (report.files[file]?.mutants ?? []).filter(({ status }) => status !== "Ignored");
+    const alive = mutants.filter(({ status }) => status !== "Killed" && status !== "Timeout");
+    if (mutants.length === 0) continue;
+    const killed = mutants.length - alive.length;
+    rows.push(row(file, killed, mutants.length));
+    total.killed += killed;
+    total.all += mutants.length;
+    for (const { location, mutatorName, status, replacement } of alive)
+      unnoticed.push(`${file}:${location.start.line} ${mutatorName} ${status}: ${(replacement ?? "").replace(/\s+/g, " ")}`);
+  }
+  return [
+    "",
+    "| file | mutants | killed | score |",
+    "|---|---|---|---|",
+    ...rows,
+    row("all", total.killed, total.all),
+    "",
+    ...unnoticed,
+  ].join("\n");
+}
+
+function row(name: string, killed: number, all: number): string {
+  return `| ${name} | ${all} | ${killed} | ${((100 * killed) / Math.max(all, 1)).toFixed(1)} % |`;
+}
