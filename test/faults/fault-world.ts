@@ -3,9 +3,10 @@ import type { z } from "zod";
 import { type HttpServer, startHttpServer } from "../../src/composition/http-server.ts";
 import { configSchema } from "../../src/config/schema.ts";
 import { createLogger } from "../../src/logger.ts";
-import type { LoginSession } from "../../src/session/login-session.ts";
+import type { AccessToken, LoginSession, RefreshToken } from "../../src/session/login-session.ts";
 import type { WatchedLoginSession } from "../../src/session/login-sessions.ts";
 import { hashConnectionKey, newConnectionKey } from "../../src/session/random.ts";
+import type { VerifiedLogin } from "../../src/token/ports.ts";
 import { type HttpTransport, McpClient } from "../support/e2e-clients.ts";
 import { type Fields, parseFields } from "../support/e2e-json.ts";
 import { eventually } from "../support/e2e-wait.ts";
@@ -83,6 +84,23 @@ export class FaultWorld {
     const { url, state, nonce, codeVerifier } = await core.authorizationServers.beginLogin("main", { redirectUri });
     const callbackUrl = this.server.signIn(url, subject);
     const login = await core.authorizationServers.completeLogin("main", { callbackUrl, redirectUri, state, nonce, codeVerifier });
+    return this.#admit(login, subject);
+  }
+
+  /** A login session whose tokens did not come through the configured token endpoint. */
+  async signInElsewhere(subject = "alice"): Promise<FaultUser> {
+    const { access_token, refresh_token } = await this.server.tokensOf(subject);
+    const tokens = {
+      accessToken: String(access_token) as AccessToken,
+      refreshToken: String(refresh_token) as RefreshToken,
+      expiresInSeconds: 30,
+    };
+    const principal = { issuer: this.server.issuer, subject, clientId: this.server.clientId };
+    return this.#admit({ authorizationServer: "main", principal, profile: {}, tokens, obtainedAt: this.clock.now() }, subject);
+  }
+
+  async #admit(login: VerifiedLogin, subject: string): Promise<FaultUser> {
+    const { core } = this.latchkey;
     const { id } = await core.logins.start(login, { kind: "browser" });
     const key = newConnectionKey();
     const record = { id, hash: hashConnectionKey(key), loginSessionId: id, name: "test", createdAt: this.clock.now() };
