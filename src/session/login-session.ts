@@ -116,6 +116,10 @@ export interface RevocationDebt {
   readonly nextTryAt: number;
   /** After this moment the token is dead by itself and nothing is owed. */
   readonly expiresAt: number;
+  /** The `sid` that its login had: what is of one grant at the authorization server. */
+  readonly sid?: string | undefined;
+  /** A wrong answer brought it: it is not of this user's grant. */
+  readonly foreign?: true | undefined;
 }
 
 /** How the revocation at the authorization server stands. `shared`: it waits for another login session of the same grant. */
@@ -170,6 +174,8 @@ export interface LoginSession {
   /** Kept for RP-initiated logout only. */
   readonly idToken?: IdToken | undefined;
   readonly pending?: PendingReply | undefined;
+  /** Late replies that came while one is pending, in their order: the next is looked at if that one proves to be none. */
+  readonly queued?: readonly PendingReply[] | undefined;
   readonly attempts: readonly Attempt[];
   readonly observed: Observed;
   readonly health: Health;

@@ -7,7 +7,7 @@ import { liveDueAt } from "./limits.ts";
 import { nextLostReplyStep } from "./lost-reply.ts";
 import type { RefreshOutcome } from "./ports.ts";
 import { failed, markLost, requireLogin, settle } from "./record-changes.ts";
-import { attemptLimitOf, backoffMs, lastExpiry, lifetimeMs, marginMs } from "./times.ts";
+import { attemptLimitOf, backoffMs, endOf, entryFor, lastExpiry, lifetimeMs, marginMs } from "./times.ts";
 import type { TokenCore } from "./token-core.ts";
 
 type Failure = Exclude<RefreshOutcome, { kind: "rotated" }>;
@@ -78,15 +78,18 @@ function changeForRefusal(
   const { defaultTarget } = core.issuers.mustGet(current.authorizationServer).policy;
   // The caller asked for more than the grant has: the login session itself is well, and due when it was due before.
   if (isAboutTarget(attempt, outcome, defaultTarget)) return settle(current, attempt.id, current.health, liveDueAt(core, current, now));
-  const life = lifetimeMs(current);
   const expiry = lastExpiry(current, now);
   const base = failed(current.health, "refused", now);
   if (now >= expiry && isLasting(current, base, now) && areOthersServed(core, current, base))
     return requireLogin(current, "refused", now, { revoke: [], purgeAt: now + core.policy.idleLimitSeconds * 1000 });
-  const nearExpiry = expiry - attemptLimitOf(current, core.policy) - marginMs(life);
+  // Of what was asked for: a token for another target that lives longer must not put off the next try.
+  const entry = entryFor(current, attempt.target);
+  const end = entry === undefined ? now : endOf(entry, now);
+  const life = entry === undefined ? lifetimeMs(current) : entry.expiresAt - entry.obtainedAt;
+  const nearExpiry = end - attemptLimitOf(current, core.policy, attempt.target) - marginMs(life);
   const wait = now + Math.max(backoffMs(current.health.failures, core.random), (outcome.retryAfterSeconds ?? 0) * 1000);
   // A server may refuse a refresh that comes too early: while there is time, the next try waits for the end.
-  const notBefore = Math.max(wait, Math.min(nearExpiry, expiry));
+  const notBefore = Math.max(wait, Math.min(nearExpiry, end));
   return settle(current, attempt.id, { ...base, notBefore }, notBefore);
 }
 

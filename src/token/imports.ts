@@ -5,9 +5,10 @@ import type { LoginSession, RefreshToken, RefreshTokenHash } from "../session/lo
 import type { ImportIntentStore } from "../session/store.ts";
 import { verdictOf } from "./failure-settlement.ts";
 import { type ImportClaim, ImportClaims, presentationMs } from "./import-claims.ts";
-import { type Logins, revokeAll, revokeTokens } from "./logins.ts";
+import type { Logins } from "./logins.ts";
 import type { ImportCheck, ImportPort, RawReply, RefreshOutcome, Verification, VerifiedLogin, VerifiedReply } from "./ports.ts";
 import { tokensOf } from "./raw-tokens.ts";
+import { revokeAll, revokeTokens } from "./revoke-unheld.ts";
 import { backoffMs } from "./times.ts";
 import type { TokenCore } from "./token-core.ts";
 

@@ -4,8 +4,9 @@ import { newHandle, newLoginSessionId } from "../session/random.ts";
 import { applyChange } from "./apply-change.ts";
 import { probeIntrospection } from "./introspection-probe.ts";
 import { liveDueAt } from "./limits.ts";
-import type { RevocableToken, VerifiedLogin } from "./ports.ts";
-import { newEntry } from "./record-changes.ts";
+import type { VerifiedLogin } from "./ports.ts";
+import { newEntry, replacedDebts } from "./record-changes.ts";
+import { revokeTokens } from "./revoke-unheld.ts";
 import type { TokenCore } from "./token-core.ts";
 
 /** Makes login sessions out of verified logins. */
@@ -58,6 +59,8 @@ export class Logins {
       ended = current.state === "ended";
       if (ended) return undefined;
       const now = this.#core.clock.now();
+      // The family that is replaced is owed; it is paid at once, or at the end where both may be of one grant (F23).
+      const debts = replacedDebts(current, now).filter((debt) => debt.token !== login.tokens.refreshToken);
       const next: LoginSession = {
         ...current,
         ...this.#content(login, now),
@@ -67,6 +70,8 @@ export class Logins {
         version: current.version + 1,
         repairedAt: now,
         consumedRefreshTokenHash: current.refreshTokenHash,
+        debts,
+        revocation: debts.length > 0 ? "pending" : current.revocation,
       };
       return { ...next, nextDueAt: liveDueAt(this.#core, next, now) };
     });
@@ -127,6 +132,7 @@ export class Logins {
       accessTokens: [newEntry(issuer.policy.defaultTarget, tokens, login.obtainedAt, [])],
       idToken,
       pending: undefined,
+      queued: undefined,
       attempts: [],
       health: { lastRefreshAt: now, failures: 0, refusals: 0 },
     };
@@ -138,25 +144,6 @@ const refusalText = {
   login_ended: "This login session has ended and cannot be repaired. Sign in for a new one.",
   not_found: "There is no such login session. Sign in for a new one.",
 } as const;
-
-/** Revokes the tokens of a login that is not accepted. It never throws: what cannot be revoked is said in the audit. */
-export async function revokeTokens(core: TokenCore, login: VerifiedLogin): Promise<void> {
-  const tokens: RevocableToken[] = [{ kind: "access_token", token: login.tokens.accessToken }];
-  if (login.tokens.refreshToken !== undefined) tokens.unshift({ kind: "refresh_token", token: login.tokens.refreshToken });
-  await revokeAll(core, login.authorizationServer, tokens);
-}
-
-/** Revokes tokens that no login session holds, each once. It never throws: what cannot be revoked is said in the audit. */
-export async function revokeAll(core: TokenCore, authorizationServer: string, tokens: readonly RevocableToken[]): Promise<void> {
-  const { issuer } = core.issuers.mustGet(authorizationServer).policy;
-  for (const token of tokens) {
-    const outcome = await core.server
-      .revoke(authorizationServer, token)
-      .catch((cause: unknown) => ({ kind: "unavailable" as const, cause }));
-    const event = outcome.kind === "unavailable" ? "revocation_failed" : "revocation_done";
-    core.audit.record({ event, issuer, token: token.kind, outcome: outcome.kind });
-  }
-}
 
 function mustHaveRefreshToken(token: RefreshToken | undefined): RefreshToken {
   if (token !== undefined) return token;

@@ -4,7 +4,7 @@ import type { EndedReason, IdToken, LoginSession, LoginSessionId, RevocationAnsw
 import { revocationAnswer } from "../session/login-session.ts";
 import { applyChange } from "./apply-change.ts";
 import { tokensOf } from "./raw-tokens.ts";
-import { end } from "./record-changes.ts";
+import { end, storedReplies } from "./record-changes.ts";
 import type { RevocationDebts } from "./revocation-debts.ts";
 import type { TokenCore } from "./token-core.ts";
 
@@ -42,7 +42,12 @@ export class Logout {
       endedNow = current.state !== "ended";
       if (!endedNow) return undefined;
       idToken = current.idToken;
-      return end(current, reason, this.#core.clock.now(), current.pending === undefined ? [] : tokensOf(current.pending.body));
+      return end(
+        current,
+        reason,
+        this.#core.clock.now(),
+        storedReplies(current).flatMap(({ body }) => tokensOf(body)),
+      );
     });
     if (record === undefined) throw new LatchkeyError("not_found", "There is no such login session.");
     if (endedNow) {

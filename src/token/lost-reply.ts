@@ -1,6 +1,6 @@
 import type { LoginSession, PresentationReason } from "../session/login-session.ts";
 import type { AuthorizationServerPolicy } from "./ports.ts";
-import { heldUntil, lastExpiry, lifetimeMs, marginMs, wasSetBack } from "./times.ts";
+import { endOf, entryFor, heldUntil, lastExpiry, lifetimeMs, marginMs, wasSetBack } from "./times.ts";
 
 /** What may be done now about a login session whose last reply is lost. */
 export type LostReplyStep =
@@ -11,6 +11,12 @@ export type LostReplyStep =
 
 /** A grace period forgives this many presentations of one token after the first. */
 const presentationsWithinGrace = 2;
+
+/** When the access token ends that is kept fresh. One for another target that lives longer does not help who waits for this one. */
+function keptFreshUntil(record: LoginSession, policy: AuthorizationServerPolicy, now: number): number {
+  const entry = entryFor(record, policy.defaultTarget);
+  return entry === undefined ? lastExpiry(record, now) : endOf(entry, now);
+}
 
 /**
  * The ways out of `uncertain`, in their order: trusted introspection (RFC 7662), a grace period, a server that does not
@@ -38,10 +44,15 @@ export function nextLostReplyStep(
   }
   if (policy.rotation === "never" || (policy.rotation === "auto" && record.observed.rotation === "same"))
     return { kind: "present", reason: "not_rotating" };
-  const expiry = lastExpiry(record, now);
-  if (policy.lostReply === "retire") return now >= expiry ? { kind: "give_up" } : { kind: "wait", until: expiry };
+  if (policy.lostReply === "retire") {
+    const expiry = lastExpiry(record, now);
+    return now >= expiry ? { kind: "give_up" } : { kind: "wait", until: expiry };
+  }
   // Not beside the first presentation; a later one spoils nothing any more.
   const firstDeadline = Math.min(...lost.map((attempt) => attempt.deadline), Number.MAX_SAFE_INTEGER);
-  const lastCall = Math.max(expiry - attemptMs - marginMs(lifetimeMs(record)), lost.length > 0 ? firstDeadline : 0);
+  const lastCall = Math.max(
+    keptFreshUntil(record, policy, now) - attemptMs - marginMs(lifetimeMs(record, policy.defaultTarget)),
+    lost.length > 0 ? firstDeadline : 0,
+  );
   return now >= lastCall ? { kind: "present", reason: "last_presentation" } : { kind: "wait", until: lastCall };
 }

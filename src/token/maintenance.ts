@@ -2,10 +2,10 @@ import { sleep } from "../clock.ts";
 import type { LoginSession, LoginSessionId } from "../session/login-session.ts";
 import type { ConnectionKeyStore } from "../session/store.ts";
 import { applyChange } from "./apply-change.ts";
-import { isDueForIdleOnly, limitReached, liveDueAt } from "./limits.ts";
+import { debtsDueAt, isDueForIdleOnly, limitReached, liveDueAt } from "./limits.ts";
 import type { RevocableToken } from "./ports.ts";
 import { tokensOf } from "./raw-tokens.ts";
-import { requireLogin } from "./record-changes.ts";
+import { requireLogin, storedReplies } from "./record-changes.ts";
 import type { RefreshFlights } from "./refresh-flights.ts";
 import type { RevocationDebts } from "./revocation-debts.ts";
 import { wasSetBack } from "./times.ts";
@@ -59,6 +59,8 @@ export class Maintenance {
     const now = this.#core.clock.now();
     const limit = limitReached(this.#core, record, now);
     if (limit !== undefined) return this.#retire(record, limit);
+    // It says itself afterwards when it is due for a refresh.
+    if (debtsDueAt(this.#core, record) <= now) return this.#debts.pay(record.id);
     if (isDueForIdleOnly(this.#core, record, now)) return this.#lookLater(record, liveDueAt(this.#core, record, now));
     const { policy, gate } = this.#core.issuers.mustGet(record.authorizationServer);
     // It stays due, and is claimed again when its lease is over.
@@ -95,7 +97,7 @@ export class Maintenance {
       const now = clock.now();
       const revoke: RevocableToken[] = current.refreshToken === undefined ? [] : [{ kind: "refresh_token", token: current.refreshToken }];
       // A reply that waits for its verification holds the token that followed (I4).
-      if (current.pending !== undefined) revoke.push(...tokensOf(current.pending.body));
+      for (const { body } of storedReplies(current)) revoke.push(...tokensOf(body));
       return requireLogin(current, limit, now, { revoke, purgeAt: now + policy.idleLimitSeconds * 1000 });
     });
     if (retired) audit.record({ event: "login_required", login: record.handle, reason: limit });
@@ -108,7 +110,25 @@ export class Maintenance {
       await this.#lookLater(record, purgeAt);
       return;
     }
-    if (await this.#core.sessions.remove(record)) await this.#keys.removeByLoginSession(record.id);
+    // Final first, so that no sign-in brings it back; then its keys; the record last, so that a crash leaves no key behind.
+    const final = record.state === "ended" ? record : await this.#finish(record);
+    if (final === undefined) return;
+    await this.#keys.removeByLoginSession(record.id);
+    await this.#core.sessions.remove(final);
+  }
+
+  /** Nobody signed in again in time. Undefined: somebody has, at the last moment. */
+  async #finish(record: LoginSession): Promise<LoginSession | undefined> {
+    const final: LoginSession = {
+      ...record,
+      version: record.version + 1,
+      state: "ended",
+      pending: undefined,
+      queued: undefined,
+      attempts: [],
+      idToken: undefined,
+    };
+    return (await this.#core.sessions.commit(record, final)) ? final : undefined;
   }
 
   async #lookLater(record: LoginSession, nextDueAt: number): Promise<void> {

@@ -13,6 +13,7 @@ import type {
 import { targetKey } from "../session/login-session.ts";
 import type { RefreshTokenHasher } from "../session/random.ts";
 import type { RevocableToken, VerifiedReply } from "./ports.ts";
+import { tokensOf } from "./raw-tokens.ts";
 import { remainingMs, settleMs } from "./times.ts";
 
 // Pure: each function gives the record that follows, or undefined where the change does not apply (any more).
@@ -70,10 +71,15 @@ export function arrive(record: LoginSession, attempt: Attempt, pending: PendingR
   if (record.state === "ended") return { kind: "revoke" };
   const limited = record.reason?.code === "idle" || record.reason?.code === "absolute_limit";
   if (record.state === "login_required" && limited && record.epoch === attempt.epoch) return { kind: "revoke" };
+  // Somebody signed in again since: it belongs to the family that was replaced.
+  if (record.epoch > attempt.epoch) return { kind: "revoke" };
   const known = record.attempts.some((each) => each.id === attempt.id);
   const same = record.epoch === attempt.epoch && record.generation === attempt.generation;
-  if (!known || !same || record.pending !== undefined) return { kind: "drop" };
+  if (!known || !same) return { kind: "drop" };
   if (record.state === "login_required" && record.reason?.code !== "lost_reply") return { kind: "drop" };
+  // Which of two replies holds the living token is known only once one of them is verified (I4).
+  if (record.pending !== undefined)
+    return { kind: "keep", next: { ...record, version: record.version + 1, queued: [...(record.queued ?? []), pending] } };
   return { kind: "keep", next: { ...record, version: record.version + 1, pending, nextDueAt: pending.receivedAt } };
 }
 
@@ -90,7 +96,7 @@ export function postponeVerification(record: LoginSession, attemptId: AttemptId,
   };
 }
 
-/** A pending reply turned out to be no token reply: as good as none. */
+/** A pending reply turned out to be no token reply: as good as none. The one that came after it takes its place. */
 export function discardPending(record: LoginSession, attemptId: AttemptId, at: number, nextDueAt: number): LoginSession | undefined {
   if (record.pending?.attemptId !== attemptId) return undefined;
   const attempts = record.attempts.map((attempt) => (attempt.id === attemptId ? { ...attempt, lost: true } : attempt));
@@ -100,11 +106,30 @@ export function discardPending(record: LoginSession, attemptId: AttemptId, at: n
     version: record.version + 1,
     // Another presentation may be under way beside this late reply: then the record goes on waiting for that.
     state: waiting && attempts.every((attempt) => attempt.lost) ? "uncertain" : record.state,
-    pending: undefined,
+    ...nextInQueue(record),
     attempts,
     health: failed(record.health, "ambiguous", at),
     nextDueAt,
   };
+}
+
+function nextInQueue(record: LoginSession): Pick<LoginSession, "pending" | "queued"> {
+  const [pending, ...queued] = record.queued ?? [];
+  return { pending, queued: queued.length > 0 ? queued : undefined };
+}
+
+/** Every reply that is stored and not published: the pending one and those behind it. */
+export function storedReplies(record: LoginSession): readonly PendingReply[] {
+  return [...(record.pending === undefined ? [] : [record.pending]), ...(record.queued ?? [])];
+}
+
+/** The wall clock was set back since the claim: its owner gets one attempt's time from now, since the old deadline says nothing any more (I15). */
+export function rebaseAttempt(record: LoginSession, attemptId: AttemptId, now: number): LoginSession | undefined {
+  const found = record.attempts.find((attempt) => attempt.id === attemptId && !attempt.lost);
+  if (found === undefined || found.claimedAt <= now) return undefined;
+  const deadline = now + (found.deadline - found.claimedAt);
+  const attempts = record.attempts.map((attempt) => (attempt === found ? { ...found, claimedAt: now, deadline } : attempt));
+  return { ...record, version: record.version + 1, attempts, nextDueAt: deadline + settleMs };
 }
 
 export interface Publication {
@@ -147,6 +172,7 @@ export function publish(record: LoginSession, attemptId: AttemptId, publication:
     idToken: tokens.idToken ?? record.idToken,
     profile: tokens.profile ?? record.profile,
     pending: undefined,
+    queued: undefined,
     attempts: [],
     observed: {
       rotation: rotated ? "rotates" : record.observed.rotation === "rotates" ? "rotates" : "same",
@@ -196,7 +222,10 @@ export function requireLogin(
   now: number,
   options: { readonly revoke: readonly RevocableToken[]; readonly purgeAt: number },
 ): LoginSession {
-  const debts = [...record.debts, ...options.revoke.map((token) => debt(record, token, now))];
+  const debts = [
+    ...record.debts,
+    ...options.revoke.map((token) => debt(record, token, now, reason === "identity" ? { foreign: true } : undefined)),
+  ];
   return {
     ...record,
     version: record.version + 1,
@@ -205,6 +234,7 @@ export function requireLogin(
     refreshToken: undefined,
     accessTokens: [],
     pending: undefined,
+    queued: undefined,
     // The answer of a lost attempt may still come, and brings the login back.
     attempts: reason === "lost_reply" ? record.attempts : [],
     debts,
@@ -229,6 +259,7 @@ export function end(record: LoginSession, reason: EndedReason, now: number, pend
     accessTokens: [],
     idToken: undefined,
     pending: undefined,
+    queued: undefined,
     attempts: [],
     debts,
     revocation: debts.length > 0 ? "pending" : record.revocation,
@@ -236,15 +267,23 @@ export function end(record: LoginSession, reason: EndedReason, now: number, pend
   };
 }
 
-/** Tokens that arrived for a login session that is over are owed as well. */
-export function owe(record: LoginSession, tokens: readonly RevocableToken[], now: number): LoginSession | undefined {
+/** Of which grant a token is that is owed. */
+type Grant = Pick<RevocationDebt, "sid" | "foreign">;
+
+/** Tokens that arrived for a login that is over are owed as well. `grant`: of the login that they belong to, by default the record's own. */
+export function owe(
+  record: LoginSession,
+  tokens: readonly RevocableToken[],
+  now: number,
+  grant: Grant = { sid: record.principal.sid },
+): LoginSession | undefined {
   const known = new Set(record.debts.map((each) => each.token));
   const fresh = tokens.filter((each) => !known.has(each.token));
   if (fresh.length === 0) return undefined;
   return {
     ...record,
     version: record.version + 1,
-    debts: [...record.debts, ...fresh.map((token) => debt(record, token, now))],
+    debts: [...record.debts, ...fresh.map((token) => debt(record, token, now, grant))],
     revocation: "pending",
     nextDueAt: now,
   };
@@ -263,8 +302,24 @@ export function failed(health: Health, kind: FailureKind, at: number, notBefore?
   };
 }
 
-function debt(record: LoginSession, { kind, token }: RevocableToken, now: number): RevocationDebt {
-  return { kind, token, tries: 0, nextTryAt: now, expiresAt: debtEnd(record, { kind, token }, now) };
+/**
+ * A sign-in replaced the tokens of a login session that was still served: its refresh token is owed. Its access tokens are
+ * not: calls that run with one carry on, and it ends soon by itself. `record`: as it was before.
+ */
+export function replacedDebts(record: LoginSession, now: number): readonly RevocationDebt[] {
+  const { refreshToken } = record;
+  const tokens: RevocableToken[] = refreshToken === undefined ? [] : [{ kind: "refresh_token", token: refreshToken }];
+  for (const { body } of storedReplies(record)) tokens.push(...tokensOf(body));
+  return [...record.debts, ...tokens.map((token) => debt(record, token, now))];
+}
+
+function debt(
+  record: LoginSession,
+  { kind, token }: RevocableToken,
+  now: number,
+  grant: Grant = { sid: record.principal.sid },
+): RevocationDebt {
+  return { kind, token, tries: 0, nextTryAt: now, expiresAt: debtEnd(record, { kind, token }, now), ...grant };
 }
 
 /** What the record says of its own tokens does not hold for those of a reply that it never published. */

@@ -6,10 +6,10 @@ import { settleFailure } from "./failure-settlement.ts";
 import type { FlightResult } from "./flight-result.ts";
 import type { GatePlace, GateTicket } from "./issuer-gate.ts";
 import type { RefreshOutcome } from "./ports.ts";
-import { claim, failed, markLost, requireLogin, settle } from "./record-changes.ts";
+import { claim, failed, markLost, rebaseAttempt, requireLogin, settle } from "./record-changes.ts";
 import { type Introspected, planRefresh, type RefreshStep, type RefreshWish } from "./refresh-plan.ts";
 import { settleReply, verifyPending } from "./reply-settlement.ts";
-import { attemptLimitOf, backoffMs, lastExpiry } from "./times.ts";
+import { attemptLimitOf, backoffMs, entryFor } from "./times.ts";
 import type { TokenCore } from "./token-core.ts";
 
 interface Flight {
@@ -29,6 +29,8 @@ interface Decision {
   readonly step: RefreshStep;
   /** The claim that was made, if the step was to present and there was a ticket. */
   readonly attempt: Attempt | undefined;
+  /** When it was begun, on the monotonic clock. */
+  readonly claimedAt: number;
 }
 
 /** A replica that waits for another one's presentation looks at the record at least this often. */
@@ -76,7 +78,7 @@ export class RefreshFlights {
     let place: GatePlace | undefined;
     let wanted = wish.cause.kind === "due" ? ("heartbeat" as const) : ("user" as const);
     const enter = (): Promise<GateTicket> => {
-      place = this.#core.issuers.mustGet(record.authorizationServer).gate.enter(wanted, lastExpiry(record, this.#core.clock.now()));
+      place = this.#core.issuers.mustGet(record.authorizationServer).gate.enter(wanted, entryFor(record, wish.target)?.expiresAt ?? 0);
       return place.entered;
     };
     const result = this.#fly(record.id, wish, enter).finally(() => this.#flights.delete(record.id));
@@ -94,9 +96,9 @@ export class RefreshFlights {
     let looked: Looked | undefined;
     try {
       for (;;) {
-        const { record, step, attempt } = await this.#decide(id, wish, looked, ticket !== undefined);
+        const { record, step, attempt, claimedAt } = await this.#decide(id, wish, looked, ticket !== undefined);
         if (record === undefined) return { record };
-        if (attempt !== undefined && ticket !== undefined) return await this.#present(record, attempt, ticket);
+        if (attempt !== undefined && ticket !== undefined) return await this.#present(record, attempt, claimedAt, ticket);
         switch (step.kind) {
           case "done":
           case "give_up":
@@ -105,6 +107,7 @@ export class RefreshFlights {
           case "verify":
             return this.#verified(await verifyPending(this.#core, record));
           case "mark_lost":
+          case "rebase":
             break;
           case "wait":
             ticket?.leave({ kind: "neutral" });
@@ -130,13 +133,18 @@ export class RefreshFlights {
   /** Reads, plans, and commits what the plan writes: the claim, a lost attempt, a later date, the end of hope. */
   async #decide(id: LoginSessionId, wish: RefreshWish, looked: Looked | undefined, mayPresent: boolean): Promise<Decision> {
     const core = this.#core;
-    const made: { step: RefreshStep; attempt: Attempt | undefined } = { step: { kind: "done" }, attempt: undefined };
+    const made: { step: RefreshStep; attempt: Attempt | undefined; claimedAt: number } = {
+      step: { kind: "done" },
+      attempt: undefined,
+      claimedAt: 0,
+    };
     const plan = (record: LoginSession): LoginSession | undefined => {
       const now = core.clock.now();
       const { policy } = core.issuers.mustGet(record.authorizationServer);
       const introspectionTrusted = core.issuers.trustsIntrospection(record);
       const introspected = looked?.about === presentationsOf(record) ? looked.answer : undefined;
       made.attempt = undefined;
+      made.claimedAt = core.clock.monotonic();
       made.step = planRefresh(record, wish, {
         now,
         policy,
@@ -155,7 +163,7 @@ export class RefreshFlights {
     });
     if (made.step.kind === "give_up" && record?.state === "login_required")
       core.audit.record({ event: "login_required", login: record.handle, reason: record.reason?.code });
-    return { record, step: made.step, attempt: made.attempt };
+    return { record, ...made };
   }
 
   #write(
@@ -168,6 +176,8 @@ export class RefreshFlights {
     switch (step.kind) {
       case "present":
         return attempt === undefined ? undefined : claim(record, attempt);
+      case "rebase":
+        return rebaseAttempt(record, step.attemptId, now);
       case "mark_lost":
         return markLost(record, step.attemptId, failed(record.health, "ambiguous", now), now);
       case "give_up":
@@ -201,7 +211,7 @@ export class RefreshFlights {
   }
 
   /** One presentation of the refresh token that stands in the record after the claim. */
-  async #present(record: LoginSession, attempt: Attempt, ticket: GateTicket): Promise<FlightResult> {
+  async #present(record: LoginSession, attempt: Attempt, claimedAt: number, ticket: GateTicket): Promise<FlightResult> {
     const core = this.#core;
     const refreshToken = record.refreshToken;
     if (refreshToken === undefined) {
@@ -211,7 +221,9 @@ export class RefreshFlights {
       };
     }
     // The claim may have taken long, or this process stood still: past the deadline others may count the attempt as lost and go on.
-    const leftMs = Math.min(attempt.deadline - core.clock.now(), attempt.deadline - attempt.claimedAt);
+    // A suspend shows on the wall clock alone, a wall clock that was set back on the monotonic one.
+    const spentMs = Math.max(core.clock.monotonic() - claimedAt, core.clock.now() - attempt.claimedAt);
+    const leftMs = attempt.deadline - attempt.claimedAt - spentMs;
     if (leftMs <= 0) {
       ticket.leave({ kind: "neutral" });
       return settleFailure(core, record, attempt, { kind: "not_sent", cause: new Error("The attempt's time was over.") }, ticket);
@@ -236,7 +248,7 @@ export class RefreshFlights {
     }
     if (outcome.kind === "rotated") {
       ticket.leave({ kind: "healthy" });
-      return this.#verified(await settleReply(core, record.id, attempt, outcome.reply));
+      return this.#verified(await settleReply(core, record, attempt, outcome.reply));
     }
     return settleFailure(core, record, attempt, outcome, ticket);
   }

@@ -32,6 +32,8 @@ export type RefreshStep =
   /** Another process presents. */
   | { readonly kind: "wait"; readonly until: number }
   | { readonly kind: "mark_lost"; readonly attemptId: AttemptId }
+  /** The wall clock was set back since the claim: the attempt gets its time anew. */
+  | { readonly kind: "rebase"; readonly attemptId: AttemptId }
   | { readonly kind: "verify" }
   | { readonly kind: "introspect" }
   | { readonly kind: "present"; readonly reason: PresentationReason }
@@ -79,6 +81,7 @@ function planRefreshing(record: LoginSession, facts: PlanFacts): RefreshStep {
   const open = record.attempts.find((attempt) => !attempt.lost);
   // Nobody owns it: it cannot happen by the table, and must not hold the record for ever (I15).
   if (open === undefined) return planUncertain(record, facts);
+  if (wasSetBack(open.claimedAt, facts.now)) return { kind: "rebase", attemptId: open.id };
   const until = open.deadline + settleMs;
   return facts.now < until ? { kind: "wait", until } : { kind: "mark_lost", attemptId: open.id };
 }

@@ -1,9 +1,10 @@
-import type { Attempt, LoginSession, LoginSessionId } from "../session/login-session.ts";
+import type { Attempt, LoginSession } from "../session/login-session.ts";
 import { applyOutcome } from "./apply-change.ts";
 import { liveDueAt } from "./limits.ts";
 import type { RawReply, RevocableToken, VerifiedReply } from "./ports.ts";
 import { tokensOf } from "./raw-tokens.ts";
-import { type Arrival, arrive, discardPending, owe, postponeVerification, publish, requireLogin } from "./record-changes.ts";
+import { type Arrival, arrive, discardPending, owe, postponeVerification, publish, requireLogin, storedReplies } from "./record-changes.ts";
+import { revokeAll } from "./revoke-unheld.ts";
 import { backoffMs } from "./times.ts";
 import type { TokenCore } from "./token-core.ts";
 
@@ -13,14 +14,15 @@ import type { TokenCore } from "./token-core.ts";
  */
 export async function settleReply(
   core: TokenCore,
-  id: LoginSessionId,
+  claimed: Pick<LoginSession, "id" | "authorizationServer" | "principal">,
   attempt: Attempt,
   reply: RawReply,
 ): Promise<LoginSession | undefined> {
+  const { id, authorizationServer, principal } = claimed;
   let arrival: Arrival["kind"] = "drop";
   const record = await applyOutcome(core, id, (current) => {
     // The first try may have been written although its acknowledgement was lost (F10).
-    if (current.pending?.attemptId === attempt.id) {
+    if (storedReplies(current).some((each) => each.attemptId === attempt.id)) {
       arrival = "keep";
       return undefined;
     }
@@ -34,10 +36,25 @@ export async function settleReply(
       nextVerificationAt: reply.receivedAt,
     });
     arrival = decided.kind;
-    if (decided.kind === "revoke") return owe(current, tokensOf(reply.body), core.clock.now());
+    if (decided.kind === "revoke") return oweLate(core, current, tokensOf(reply.body), principal.sid);
     return decided.kind === "keep" ? decided.next : undefined;
   });
+  // The login session is over for so long that its record is gone: nothing can hold the tokens, so they are revoked here (I4).
+  if (record === undefined) await revokeAll(core, authorizationServer, tokensOf(reply.body));
   return settleArrival(core, record, arrival, reply);
+}
+
+/** A login session that lives is not refreshed any sooner for what it owes. */
+function oweLate(
+  core: TokenCore,
+  record: LoginSession,
+  tokens: readonly RevocableToken[],
+  sid: string | undefined,
+): LoginSession | undefined {
+  const now = core.clock.now();
+  const next = owe(record, tokens, now, { sid });
+  if (next === undefined || next.state === "ended" || next.state === "login_required") return next;
+  return { ...next, nextDueAt: next.state === "live" ? liveDueAt(core, next, now) : record.nextDueAt };
 }
 
 async function settleArrival(
@@ -116,9 +133,11 @@ async function publishReply(
 }
 
 /** A late reply that cannot be used: it is not kept, and its tokens are owed. */
-function giveBack(record: LoginSession, tokens: readonly RevocableToken[], now: number): LoginSession {
-  const without = { ...record, pending: undefined, attempts: [] };
-  return owe(without, tokens, now) ?? { ...without, version: record.version + 1 };
+function giveBack(record: LoginSession, tokens: readonly RevocableToken[], now: number, grant?: { readonly foreign: true }): LoginSession {
+  const [pending, ...queued] = record.queued ?? [];
+  const attempts = pending === undefined ? [] : record.attempts;
+  const without = { ...record, pending, queued: queued.length > 0 ? queued : undefined, attempts };
+  return owe(without, tokens, now, grant) ?? { ...without, version: record.version + 1 };
 }
 
 async function refuseIdentity(
@@ -136,7 +155,11 @@ async function refuseIdentity(
   return applyOutcome(core, record.id, (current) => {
     if (current.pending?.attemptId !== attemptId || current.state === "ended") return undefined;
     const now = core.clock.now();
-    if (current.state === "login_required") return giveBack(current, revocable, now);
-    return requireLogin(current, "identity", now, { revoke: revocable, purgeAt: now + core.policy.idleLimitSeconds * 1000 });
+    if (current.state === "login_required") return giveBack(current, revocable, now, { foreign: true });
+    const behind = (current.queued ?? []).flatMap(({ body }) => tokensOf(body));
+    return requireLogin(current, "identity", now, {
+      revoke: [...revocable, ...behind],
+      purgeAt: now + core.policy.idleLimitSeconds * 1000,
+    });
   });
 }

@@ -1,5 +1,6 @@
 import type { LoginSession, LoginSessionId, RevocationDebt, RevocationState } from "../session/login-session.ts";
 import { applyOutcome } from "./apply-change.ts";
+import { liveDueAt, livesOnGrantOf } from "./limits.ts";
 import type { RevocationOutcome } from "./ports.ts";
 import { backoffMs } from "./times.ts";
 import type { TokenCore } from "./token-core.ts";
@@ -37,16 +38,14 @@ export class RevocationDebts {
   async #pay(id: LoginSessionId): Promise<void> {
     const record = await this.#core.sessions.get(id);
     if (record === undefined || record.debts.length === 0) return;
-    if (await this.#isShared(record)) {
-      await applyOutcome(this.#core, id, (current) => {
-        const nextDueAt = this.#core.clock.now() + sharedPollMs;
-        return { ...current, version: current.version + 1, revocation: "shared", nextDueAt };
-      });
+    const payable = await this.#payable(record);
+    if (payable.length === 0) {
+      await applyOutcome(this.#core, id, (current) => this.#wait(current));
       return;
     }
     const now = this.#core.clock.now();
     const outcomes = new Map<RevocationDebt["token"], RevocationOutcome | "expired">();
-    for (const debt of record.debts) {
+    for (const debt of payable) {
       if (debt.expiresAt <= now) outcomes.set(debt.token, "expired");
       else if (debt.nextTryAt <= now) outcomes.set(debt.token, await this.#revoke(record, debt));
     }
@@ -78,13 +77,9 @@ export class RevocationDebts {
     const refused = refreshTokenVerdict(current, outcomes);
     const revocation: RevocationState = refused ?? (debts.length > 0 ? "pending" : verdict(outcomes));
     const nextTryAt = debts.reduce((soonest, debt) => Math.min(soonest, debt.nextTryAt), Number.POSITIVE_INFINITY);
-    return {
-      ...current,
-      version: current.version + 1,
-      debts,
-      revocation,
-      nextDueAt: debts.length > 0 ? nextTryAt : this.#restDueAt(current),
-    };
+    const next = { ...current, version: current.version + 1, debts, revocation };
+    if (serves(current)) return { ...next, nextDueAt: this.#servingDueAt(next, now) };
+    return { ...next, nextDueAt: debts.length > 0 ? nextTryAt : this.#restDueAt(current) };
   }
 
   /** When the record must be looked at again once nothing is owed: to purge it. */
@@ -95,24 +90,42 @@ export class RevocationDebts {
     return record.nextDueAt;
   }
 
-  /** Another login session that lives on the same grant there: revoking would end it too. */
-  async #isShared(record: LoginSession): Promise<boolean> {
-    const { issuer, subject, sid, clientId } = record.principal;
-    // Tokens that a wrong answer brought are not of this grant.
-    if (record.reason?.code === "identity") return false;
-    if (sid === undefined || this.#core.issuers.mustGet(record.authorizationServer).policy.sharedGrant === "revoke") return false;
-    const all = await this.#core.sessions.listByUser(issuer, subject);
-    return all.some((other) => {
-      const lives = other.state === "live" || other.state === "refreshing" || other.state === "uncertain";
-      return other.id !== record.id && lives && other.principal.sid === sid && other.principal.clientId === clientId;
+  /** The debts that may be paid now: revoking one must not end a login session that lives on the same grant there. */
+  async #payable(record: LoginSession): Promise<readonly RevocationDebt[]> {
+    const { sharedGrant } = this.#core.issuers.mustGet(record.authorizationServer).policy;
+    if (sharedGrant === "revoke") return record.debts;
+    const { issuer, subject, clientId } = record.principal;
+    const living = (await this.#core.sessions.listByUser(issuer, subject)).filter(
+      (other) => other.id !== record.id && serves(other) && other.principal.clientId === clientId,
+    );
+    return record.debts.filter((debt) => {
+      if (debt.foreign) return true;
+      if (livesOnGrantOf(record, debt, sharedGrant)) return false;
+      const sid = debt.sid ?? record.principal.sid;
+      return sid === undefined || !living.some((other) => other.principal.sid === sid);
     });
+  }
+
+  /** Nothing can be paid yet. */
+  #wait(current: LoginSession): LoginSession {
+    const now = this.#core.clock.now();
+    const debts = current.debts.map((debt) => ({ ...debt, nextTryAt: Math.max(debt.nextTryAt, now + sharedPollMs) }));
+    const next: LoginSession = { ...current, version: current.version + 1, revocation: "shared" };
+    return serves(current)
+      ? { ...next, debts, nextDueAt: this.#servingDueAt({ ...next, debts }, now) }
+      : { ...next, nextDueAt: now + sharedPollMs };
+  }
+
+  /** A login session that lives is due for its own sake; while a refresh is on its way or its reply lost, that says when. */
+  #servingDueAt(record: LoginSession, now: number): number | undefined {
+    return record.state === "live" && record.pending === undefined ? liveDueAt(this.#core, record, now) : record.nextDueAt;
   }
 
   async #wakeSiblings(record: LoginSession): Promise<void> {
     const { issuer, subject, sid } = record.principal;
     if (sid === undefined) return;
     for (const other of await this.#core.sessions.listByUser(issuer, subject)) {
-      if (other.revocation !== "shared" || other.principal.sid !== sid || other.id === record.id) continue;
+      if (serves(other) || other.revocation !== "shared" || other.principal.sid !== sid || other.id === record.id) continue;
       await applyOutcome(this.#core, other.id, (current) =>
         current.revocation === "shared" ? { ...current, version: current.version + 1, nextDueAt: this.#core.clock.now() } : undefined,
       );
@@ -134,6 +147,10 @@ export class RevocationDebts {
       owed: after?.debts.length ?? 0,
     });
   }
+}
+
+function serves({ state }: LoginSession): boolean {
+  return state === "live" || state === "refreshing" || state === "uncertain";
 }
 
 /** What is final of a refresh token that could not be revoked; it is said while access tokens are still owed, and stays said after. */

@@ -76,9 +76,14 @@ export function wasSetBack(past: number, now: number): boolean {
   return now < past - setBackToleranceMs;
 }
 
-/** When the last access token of the login session ends; the past when there is none, or when the clock was set back behind its birth. */
+/** When the last access token of the login session ends; the past when there is none. */
 export function lastExpiry(record: LoginSession, now: number): number {
-  return record.accessTokens.reduce((latest, entry) => (wasSetBack(entry.obtainedAt, now) ? latest : Math.max(latest, entry.expiresAt)), 0);
+  return record.accessTokens.reduce((latest, entry) => Math.max(latest, endOf(entry, now)), 0);
+}
+
+/** When the access token ends; the past when the clock was set back behind its birth, since it is not served then. */
+export function endOf(entry: AccessTokenEntry, now: number): number {
+  return wasSetBack(entry.obtainedAt, now) ? 0 : entry.expiresAt;
 }
 
 /** No login session is due again sooner than this, whatever lifetimes a server names. */

@@ -92,7 +92,7 @@ describe("a repair", () => {
     replies.open();
     expect(await call).toMatchObject({ accessToken: again.tokens.accessToken });
     expect(login.current()).toMatchObject({ state: "live", epoch: 2, generation: 2, refreshToken: again.tokens.refreshToken });
-    expect(one.events.map((each) => each.event)).toContain("late_reply_dropped");
+    expect(one.events.map((each) => each.event)).toContain("late_reply_revoked");
     expect(server.isActive(again.tokens.refreshToken)).toBe(true);
   });
 
