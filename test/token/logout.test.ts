@@ -617,7 +617,6 @@ describe("the tombstone of an ended login session", () => {
     expect(login.current().state).toBe("ended");
     login.release();
     expect(store.sizes()).toEqual({
-      importIntents: 0,
       records: 0,
       handles: 0,
       hashes: 0,
