@@ -4,6 +4,7 @@ import { targetKey } from "../session/login-session.ts";
 import type { WatchedLoginSession } from "../session/login-sessions.ts";
 import { acquireError, deadLoginError, insufficientScopeError } from "./acquire-error.ts";
 import type { FlightResult } from "./flight-result.ts";
+import { nextLostReplyStep } from "./lost-reply.ts";
 import type { RefreshFlights } from "./refresh-flights.ts";
 import type { RefreshWish } from "./refresh-plan.ts";
 import { attemptLimitOf, callerBudgetMs, entryFor, heldUntil, isFresh, isYoung, remainingMs } from "./times.ts";
@@ -84,9 +85,21 @@ export class TokenService {
       if (now.fresh !== undefined) return now.fresh;
       if (result === "timeout" || result.failure !== undefined || after.state === "uncertain") {
         if (now.usable !== undefined) return now.usable;
+        // A grace period, or a server that does not rotate: the same token may go once more at once, while the caller waits.
+        if (this.#mayPresentAgain(after, result)) continue;
         throw result === "timeout" ? timedOut() : acquireError(after, issuers.mustGet(after.authorizationServer), result.failure, 0);
       }
     }
+  }
+
+  #mayPresentAgain(record: LoginSession, result: FlightResult | "timeout"): boolean {
+    if (result === "timeout" || record.state !== "uncertain") return false;
+    const { issuers, policy, clock } = this.#core;
+    const attemptMs = attemptLimitOf(record, policy);
+    const trusted = issuers.trustsIntrospection(record);
+    return (
+      nextLostReplyStep(record, issuers.mustGet(record.authorizationServer).policy, trusted, attemptMs, clock.now()).kind === "present"
+    );
   }
 
   /** `fresh`: to be handed out as it is. `usable`: to be handed out when there is no better one. */

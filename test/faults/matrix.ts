@@ -14,7 +14,7 @@ export const faultMatrix: readonly FaultRow[] = [
     id: "F2",
     fault: "3 replicas, one login session",
     expected: "1 POST, the others adopt",
-    notYet: "it needs a store that replicas share",
+    notYet: "there is no store for several machines in this version",
   },
   {
     id: "F3",
@@ -170,7 +170,7 @@ export const faultMatrix: readonly FaultRow[] = [
     id: "F36",
     fault: "6 stdio processes, one login, random kills",
     expected: "as F2 and F7; the others adopt",
-    notYet: "it needs a store that local processes share",
+    notYet: "its test is still to be written",
   },
   {
     id: "F37",
@@ -227,7 +227,7 @@ export const faultMatrix: readonly FaultRow[] = [
     id: "F48",
     fault: "store restored from a backup of two rotations ago",
     expected: "no mass presentation: recently refreshed rows begin `uncertain`",
-    notYet: "it needs a store that is kept on disk",
+    notYet: "its test is still to be written",
   },
   {
     id: "F49",
