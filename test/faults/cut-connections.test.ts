@@ -20,7 +20,10 @@ test.for([
     for (let round = 0; round < 6; round += 1) {
       world.server.always = async (presented) => {
         connections += 1;
-        if (connections % 3 === 1) return fault(presented);
+        if (connections % 3 === 1) {
+          await fault(presented);
+          return;
+        }
         const { body } = await presented.decide();
         presented.response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(body));
       };
