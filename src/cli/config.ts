@@ -1,3 +1,4 @@
+import type { AppliedPreset } from "../config/presets.ts";
 import { didYouMean } from "../config/spelling.ts";
 import type { Command, CommandIo, ExitCode } from "./command.ts";
 import { type OptionSpecs, optionsHelp, parseOptions } from "./options.ts";
@@ -55,5 +56,13 @@ async function printConfig(io: CommandIo, file: string | undefined): Promise<Exi
   if (!loaded.ok) return refuseConfiguration("config", loaded.problems, io);
   const { redacted } = await import("../config/redacted.ts");
   io.stdout.write(`${JSON.stringify(redacted(loaded.config), undefined, 2)}\n`);
+  for (const preset of loaded.presets) io.stderr.write(`${describePreset(preset)}\n`);
   return 0;
+}
+
+/** Where values come from that nobody wrote. */
+function describePreset({ authorizationServer, preset, by, settings }: AppliedPreset): string {
+  const where = `authorizationServers.${authorizationServer}`;
+  const chosen = by === "setting" ? `${where}.preset` : `the issuer, since ${where}.preset is auto`;
+  return `${where}: the preset ${preset} (by ${chosen}) sets ${settings.join(", ") || "nothing that is not written"}.`;
 }

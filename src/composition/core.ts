@@ -1,5 +1,6 @@
 import { type Audit, loggingAudit } from "../audit/audit.ts";
 import type { Clock } from "../clock.ts";
+import { presetByIssuer } from "../config/presets.ts";
 import type { Config } from "../config/schema.ts";
 import { Heartbeat } from "../heartbeat/heartbeat.ts";
 import type { Logger } from "../logger.ts";
@@ -71,6 +72,7 @@ export function composeCore(options: CoreOptions): Core {
   const { store, hashRefreshToken } = options.opened;
   const sessions = new LoginSessions(store.loginSessions, logger);
   const authorizationServers = new AuthorizationServers(authorizationServerSettings(config), { clock, logger, audit });
+  logChosenPresets(config, logger);
   const random = (): number => Math.random();
   const { concurrencyPerIssuer, intervalSeconds } = config.heartbeat;
   const core: TokenCore = {
@@ -155,4 +157,16 @@ export function composeCore(options: CoreOptions): Core {
 function toolTable(config: Config, own: readonly Tool[]): ToolTable {
   const apis = new Map(boundApis(config).map((api) => [api.name, api]));
   return createToolTable([...sessionTools, ...config.tools.map((tool) => createHttpTool(tool, apis)), ...own]);
+}
+
+/** A preset that nobody named is said once, so that nobody wonders where settings come from. */
+function logChosenPresets(config: Config, logger: Logger): void {
+  for (const [name, { preset, issuer }] of Object.entries(config.authorizationServers)) {
+    const chosen = preset === "auto" ? presetByIssuer(issuer) : undefined;
+    if (chosen !== undefined)
+      logger.info("By its issuer an authorization server gets the settings of a preset; latchkey config print shows them.", {
+        authorizationServer: name,
+        preset: chosen,
+      });
+  }
 }

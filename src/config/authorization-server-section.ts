@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { address, seconds, secret, text } from "./fields.ts";
+import { presetNames } from "./presets.ts";
 
 const endpoint = (what: string) => address({ httpsBeyondLoopback: true }).optional().describe(`${what} Default: from discovery.`);
 
@@ -8,17 +9,31 @@ const longest = 315_360_000;
 
 /** One authorization server (RFC 6749, OpenID Connect Core) and what is known of its tokens. */
 export const authorizationServerSection = z.strictObject({
+  preset: z
+    .enum(["auto", "none", ...presetNames])
+    .default("auto")
+    .describe("The product it is: fills in the settings below that are not written. Default: auto (by its issuer, where that tells)."),
   issuer: address({ httpsBeyondLoopback: true }).describe(
     'The issuer identifier, exactly as the authorization server writes it, such as "https://login.example.com".',
   ),
   clientId: text().describe("The client id that Latchkey has at the authorization server."),
   clientSecret: secret("The client secret. Default: none (a public client).").optional(),
   clientAuthentication: z
-    .enum(["none", "client_secret_basic", "client_secret_post"])
+    .enum(["none", "client_secret_basic", "client_secret_post", "private_key_jwt"])
     .optional()
     .describe(
-      "How Latchkey authenticates at the token endpoint. Default: none without a secret, else what discovery announces, basic first.",
+      "How Latchkey authenticates at the token endpoint. Default: private_key_jwt with clientKey, none without a secret, else what discovery announces, basic first.",
     ),
+  clientSecretEncoding: z
+    .enum(["form", "raw"])
+    .default("form")
+    .describe("With client_secret_basic: id and secret percent-encoded as RFC 6749, section 2.3.1 has it, or as they are. Default: form."),
+  clientKey: secret("The private key for private_key_jwt (RFC 7523): PEM, or a JWK. Default: none.").optional(),
+  clientKeyId: text().optional().describe("The kid of clientKey at the authorization server. Default: that of the JWK, else none."),
+  clientAssertionAudience: z
+    .enum(["issuer", "token_endpoint"])
+    .default("issuer")
+    .describe("The audience of the JWT that private_key_jwt signs. Default: issuer."),
   scopes: z
     .array(
       z.string().regex(/^[\x21\x23-\x5B\x5D-\x7E]+$/, { error: "must be one scope, without spaces and quotes (RFC 6749, section 3.3)" }),
@@ -26,6 +41,16 @@ export const authorizationServerSection = z.strictObject({
     .default(["openid", "profile", "email", "offline_access"])
     .describe("Scopes that a login asks for. Default: openid profile email offline_access."),
   resource: text().optional().describe("Resource indicator (RFC 8707) that a login asks for. Default: none."),
+  resourceParameter: z
+    .enum(["always", "login", "never"])
+    .default("always")
+    .describe("Where the resource indicator is sent: at login and refresh, at the login alone, or nowhere. Default: always."),
+  refreshScope: z
+    .enum(["send", "omit"])
+    .default("send")
+    .describe(
+      "Whether a refresh names the scopes of an API that has some; with omit its access tokens have all scopes of the login. Default: send.",
+    ),
   prompt: z
     .string()
     .optional()
@@ -60,6 +85,10 @@ export const authorizationServerSection = z.strictObject({
   refreshTokenLifetimeSeconds: seconds({ min: 1, max: longest })
     .optional()
     .describe("How long a refresh token lives when it is not used, in seconds. Default: unknown, or what the authorization server says."),
+  deadGrantCodes: z
+    .array(z.string().regex(/^[A-Za-z][A-Za-z0-9_.-]{0,39}$/, { error: "must be one error code, such as token_inactive" }))
+    .default([])
+    .describe("Error codes at a refresh that mean what invalid_grant means: the user has to sign in again. Default: none besides it."),
   reuseLeewaySeconds: seconds({ min: 0, max: 3600 })
     .optional()
     .describe("Within this time, in seconds, it accepts a refresh token that it has replaced already. Default: it does not."),

@@ -98,24 +98,24 @@ function refreshRoomProblems({ authorizationServers, refresh, heartbeat }: Confi
 }
 
 function authenticationProblems({ authorizationServers }: Config): readonly Problem[] {
-  return Object.entries(authorizationServers).flatMap(([name, { clientAuthentication, clientSecret, scopes }]) => {
+  return Object.entries(authorizationServers).flatMap(([name, server]) => {
+    const { clientAuthentication: method, clientSecret, clientKey, scopes } = server;
     const at: ConfigPath = ["authorizationServers", name];
     const where = pathText(at);
     const problems: Problem[] = [];
-    const secretPaths: readonly ConfigPath[] = [
+    const needed = method === "private_key_jwt" ? "clientKey" : "clientSecret";
+    const paths: readonly ConfigPath[] = [
       [...at, "clientAuthentication"],
-      [...at, "clientSecret"],
+      [...at, needed],
     ];
-    if (clientAuthentication === "none" && clientSecret !== undefined)
+    const given = [clientSecret === undefined ? [] : ["clientSecret"], clientKey === undefined ? [] : ["clientKey"]].flat();
+    if (method === "none" && given.length > 0)
       problems.push({
-        paths: secretPaths,
-        text: `${where}.clientAuthentication is "none", but ${where}.clientSecret is set: remove one of them`,
+        paths,
+        text: `${where}.clientAuthentication is "none", but ${given.map((each) => `${where}.${each}`).join(" and ")} is set: remove one of them`,
       });
-    if (clientAuthentication !== undefined && clientAuthentication !== "none" && clientSecret === undefined)
-      problems.push({
-        paths: secretPaths,
-        text: `${where}.clientAuthentication is "${clientAuthentication}", but ${where}.clientSecret is missing: set it`,
-      });
+    if (method !== undefined && method !== "none" && !given.includes(needed))
+      problems.push({ paths, text: `${where}.clientAuthentication is "${method}", but ${where}.${needed} is missing: set it` });
     if (!scopes.includes("openid"))
       problems.push({
         paths: [[...at, "scopes"]],

@@ -6,12 +6,15 @@ import { type Expanded, expand, fileProblem } from "./expand.ts";
 import { issueProblems } from "./issue-text.ts";
 import { configJsonSchema } from "./json-schema.ts";
 import { readJsonText } from "./json-text.ts";
+import { type AppliedPreset, applyPresets } from "./presets.ts";
 import { type ConfigPath, isWithin, type Problem, pathText, valueAt } from "./problem.ts";
 import { salvage } from "./salvage.ts";
 import { type Config, configSchema } from "./schema.ts";
 
 /** A configuration that is right in every part, or all that is wrong with it: one line each, no secret in any of them. */
-export type LoadedConfig = { readonly ok: true; readonly config: Config } | { readonly ok: false; readonly problems: readonly string[] };
+export type LoadedConfig =
+  | { readonly ok: true; readonly config: Config; readonly presets: readonly AppliedPreset[] }
+  | { readonly ok: false; readonly problems: readonly string[] };
 
 /** What a configuration depends on besides its text. */
 export interface ConfigSurroundings {
@@ -47,7 +50,9 @@ export function loadConfig(text: string, surroundings: ConfigSurroundings): Load
   if (json.kind === "problem") return { ok: false, problems: [json.problem] };
   const raw = withServer(json.value, surroundings.server);
   const schema = configJsonSchema();
-  const expanded = expand(raw, { ...surroundings, schema });
+  const written = expand(raw, { ...surroundings, schema });
+  const { value: preset, applied } = applyPresets(written.value);
+  const expanded = { ...written, value: preset };
   const { value, error } = parse(expanded);
   // A text that could not be filled in is reported as such, and not as a wrong value too.
   const unfilled = expanded.problems.flatMap((problem) => problem.paths);
@@ -65,7 +70,7 @@ export function loadConfig(text: string, surroundings: ConfigSurroundings): Load
   const problems = [...[...expanded.problems, ...ownProblems, ...across].map((problem) => nameTools(problem, raw)), ...files, ...checked];
   const shown = problems.map((problem) => withoutValues(problem, expanded.origins));
   if (shown.length > 0 || complete === undefined) return { ok: false, problems: [...new Set(shown)] };
-  return { ok: true, config: complete };
+  return { ok: true, config: complete, presets: applied };
 }
 
 /** Parses, and takes `"${PORT}"` for a number or a boolean where the schema wants one. */

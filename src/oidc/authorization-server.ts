@@ -89,7 +89,7 @@ export class AuthorizationServer {
 
   /** Lets openid-client form the request of `call`. */
   form(metadata: Metadata, call: (configuration: Configuration) => Promise<unknown>): Promise<Forming> {
-    return formRequest(this.settings, metadata, call);
+    return formRequest(this.settings, metadata, this.services.clock.now() / 1000 - (this.clockAheadSeconds ?? 0), call);
   }
 
   async #fetchKeys(): Promise<FetchedDocument> {

@@ -41,7 +41,8 @@ async function formExchange(server: AuthorizationServer, metadata: Metadata, cal
   // The address that the authorization server knows: behind a proxy the browser may have called another one.
   const returned = new URL(callback.redirectUri);
   returned.search = callback.callbackUrl.search;
-  const parameters: Record<string, string> = settings.resource === undefined ? {} : { resource: settings.resource };
+  const { resource } = settings;
+  const parameters: Record<string, string> = resource === undefined || settings.resourceParameter === "never" ? {} : { resource };
   const forming = await server.form(metadata, (configuration) =>
     authorizationCodeGrant(configuration, returned, { expectedState: callback.state, pkceCodeVerifier: callback.codeVerifier }, parameters),
   );
@@ -73,7 +74,7 @@ function exchangeRefused(server: AuthorizationServer, answer: HttpAnswer): Error
   if (code === "invalid_client" || code === "unauthorized_client" || answer.status === 401)
     return loginFailed(
       `${settings.issuer} does not accept this client (${code ?? answer.status})`,
-      `Check clientId, clientSecret and clientAuthentication of authorizationServers.${settings.name}.`,
+      `Check clientId, clientSecret (or clientKey) and clientAuthentication of authorizationServers.${settings.name}.`,
       cause,
     );
   return loginFailed(

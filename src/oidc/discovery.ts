@@ -13,35 +13,48 @@ export type Discovered =
   | { readonly kind: "failed"; readonly failure: Failure };
 
 /**
- * Fetches and checks the discovery document of an issuer: OpenID Connect's address first, then RFC 8414's if that one does not
- * exist. The issuer in it must be the configured one to the character (OpenID Connect Discovery 1.0, section 4.3), a slash at
+ * Fetches and checks the discovery document of an issuer: at OpenID Connect's address first, then, as long as there is none,
+ * at RFC 8414's and at the two that servers make of those by mistake. The issuer in it must be the configured one to the character (OpenID Connect Discovery 1.0, section 4.3), a slash at
  * the end included: ID tokens are compared with it. Where the settings give the authorization, token and key endpoints, a
  * document that cannot be had is not missed; one of another issuer still is an error. Never rejects.
  */
 export async function discover(settings: AuthorizationServerSettings, request: Omit<DocumentRequest, "address">): Promise<Discovered> {
   let failure: Failure | undefined;
-  let exists = false;
-  for (const address of discoveryAddresses(settings.issuer)) {
+  let wrong: Failure | undefined;
+  let absent = true;
+  const [first, ...others] = discoveryAddresses(settings.issuer);
+  for (const address of [first, ...others]) {
     const fetched = await fetchDocument({ ...request, address });
     if (fetched.kind === "fetched") {
       const problem = issuerProblem(settings, fetched.document);
-      if (problem !== undefined) return { kind: "failed", failure: { problem } };
-      return { kind: "discovered", metadata: readMetadata(settings, fetched.document) };
+      if (problem === undefined) return { kind: "discovered", metadata: readMetadata(settings, fetched.document) };
+      if (address === first) return { kind: "failed", failure: { problem } };
+      // Beyond the proper address it may be the document of somebody else at the same origin.
+      wrong ??= { problem };
+      continue;
     }
     failure ??= fetched.failure;
-    exists = fetched.status !== 404;
-    if (exists) break;
+    absent &&= fetched.status === 404 || fetched.status === 410;
+    if (!mayBeElsewhere(fetched.status)) break;
   }
+  if (wrong !== undefined) return { kind: "failed", failure: wrong };
   const missing = failure ?? { problem: "it has no discovery document" };
   if (!saysEnough(settings)) return { kind: "failed", failure: missing };
   const metadata = readMetadata(settings, {});
-  return exists ? { kind: "from_settings", metadata, failure: missing } : { kind: "discovered", metadata };
+  return absent ? { kind: "discovered", metadata } : { kind: "from_settings", metadata, failure: missing };
 }
 
-function discoveryAddresses(issuer: string): readonly string[] {
+function discoveryAddresses(issuer: string): readonly [string, ...string[]] {
   const url = new URL(issuer);
   const path = url.pathname.replace(/\/$/, "");
-  return [`${url.origin}${path}/.well-known/openid-configuration`, `${url.origin}/.well-known/oauth-authorization-server${path}`];
+  const [openid, oauth] = ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"];
+  const proper: [string, string] = [`${url.origin}${path}${openid}`, `${url.origin}${oauth}${path}`];
+  return path === "" ? proper : [...proper, `${url.origin}${openid}${path}`, `${url.origin}${path}${oauth}`];
+}
+
+/** There is nothing here, by a 4xx, or by a page with 200 as an application with routes of its own sends it. An outage is no such word. */
+function mayBeElsewhere(status: number | undefined): boolean {
+  return status === 200 || (status !== undefined && status >= 400 && status < 500 && status !== 408 && status !== 429);
 }
 
 function saysEnough({ endpoints }: AuthorizationServerSettings): boolean {

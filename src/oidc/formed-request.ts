@@ -15,8 +15,12 @@ export type Forming =
   | { readonly kind: "refused"; readonly thrown: unknown };
 
 /** openid-client's view of an authorization server and its client. A new one for each use: cheap, and nothing is shared. */
-export function openidConfiguration(settings: AuthorizationServerSettings, metadata: Metadata): Configuration {
-  const authenticate = clientAuthentication(settings, metadata.clientAuthenticationMethods);
+export function openidConfiguration(settings: AuthorizationServerSettings, metadata: Metadata, serverTimeSeconds = 0): Configuration {
+  const authenticate = clientAuthentication(settings, {
+    announced: metadata.clientAuthenticationMethods,
+    tokenEndpoint: metadata.endpoints.token,
+    serverTimeSeconds,
+  });
   const configuration = new Configuration(asServerMetadata(metadata), settings.clientId, undefined, authenticate);
   // Safe: every address was checked before it came into the metadata; plain http is loopback.
   if (Object.values(metadata.endpoints).some((address) => address !== undefined && isPlainHttp(address)))
@@ -31,9 +35,10 @@ export function openidConfiguration(settings: AuthorizationServerSettings, metad
 export async function formRequest(
   settings: AuthorizationServerSettings,
   metadata: Metadata,
+  serverTimeSeconds: number,
   call: (configuration: Configuration) => Promise<unknown>,
 ): Promise<Forming> {
-  const configuration = openidConfiguration(settings, metadata);
+  const configuration = openidConfiguration(settings, metadata, serverTimeSeconds);
   let formed: FormedRequest | undefined;
   configuration[customFetch] = (url, { method, headers, body }) => {
     formed = {

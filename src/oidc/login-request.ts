@@ -34,7 +34,7 @@ export async function beginLogin(server: AuthorizationServer, request: LoginRequ
   // Ours come last: an extra parameter must not replace state or challenge.
   const parameters: Record<string, string> = {
     ...settings.extraAuthorizationParameters,
-    ...(settings.resource === undefined ? {} : { resource: settings.resource }),
+    ...(settings.resource === undefined || settings.resourceParameter === "never" ? {} : { resource: settings.resource }),
     ...(request.loginHint === undefined ? {} : { login_hint: request.loginHint }),
     ...(prompt === undefined ? {} : { prompt }),
     client_id: settings.clientId,

@@ -11,6 +11,9 @@ import { retryAfterSeconds } from "./retry-after.ts";
  */
 const gatewayLost: ReadonlySet<number> = new Set([408, 502, 504, 520, 524, 598, 599]);
 
+/** Codes that mean a dead grant at this authorization server, besides `invalid_grant`. */
+type DeadGrantCodes = readonly string[];
+
 /**
  * Classifies one presentation of a refresh token, by status, error code and challenge alone. Decisions where the standards
  * are silent:
@@ -19,41 +22,42 @@ const gatewayLost: ReadonlySet<number> = new Set([408, 502, 504, 520, 524, 598, 
  * - a redirect is a server error: it is a maintenance or sign-in page in front, and says nothing about the grant;
  * - 401 with a bare challenge speaks of the client, an empty 401 may speak of this one refresh token: refused.
  */
-export function classifyRefresh(exchange: HttpExchange): RefreshOutcome {
+export function classifyRefresh(exchange: HttpExchange, deadGrantCodes: DeadGrantCodes = []): RefreshOutcome {
   switch (exchange.kind) {
     case "not_sent":
       return { kind: "not_sent", cause: exchange.fault };
     case "lost":
       return { kind: "ambiguous", cause: exchange.fault };
     case "answered":
-      return classifyAnswer(exchange);
+      return classifyAnswer(exchange, deadGrantCodes);
   }
 }
 
-function classifyAnswer(answer: HttpAnswer): RefreshOutcome {
+function classifyAnswer(answer: HttpAnswer, deadGrantCodes: DeadGrantCodes): RefreshOutcome {
   const { status } = answer;
-  if (status >= 200 && status < 300) return classifySuccess(answer);
+  if (status >= 200 && status < 300) return classifySuccess(answer, deadGrantCodes);
   const error = readErrorReply(answer);
   const cause = new AnswerFault("the token endpoint", answer, error.code);
   const wait = retryAfterSeconds(answer.headers, answer.receivedAt);
   if (gatewayLost.has(status)) return { kind: "ambiguous", cause };
   if (status < 400 || status >= 500) return { kind: "server_error", retryAfterSeconds: wait, cause };
   if (status === 429) return { kind: "refused", errorCode: error.code, retryAfterSeconds: wait, cause };
-  return classifyError(answer, error, cause);
+  return classifyError(answer, error, cause, deadGrantCodes);
 }
 
-function classifySuccess(answer: HttpAnswer): RefreshOutcome {
+function classifySuccess(answer: HttpAnswer, deadGrantCodes: DeadGrantCodes): RefreshOutcome {
   if (answer.bodyFault !== undefined) return { kind: "ambiguous", cause: answer.bodyFault };
   const body = parseJsonObject(answer.body);
   if (nonEmptyString(body?.access_token) !== undefined)
     return { kind: "rotated", reply: { sentAt: answer.sentAt, receivedAt: answer.receivedAt, body: answer.body } };
   const error = readErrorReply(answer);
   if (body !== undefined && error.code !== undefined)
-    return classifyError(answer, error, new AnswerFault("the token endpoint", answer, error.code));
+    return classifyError(answer, error, new AnswerFault("the token endpoint", answer, error.code), deadGrantCodes);
   return { kind: "ambiguous", cause: new AnswerFault("the token endpoint", answer, undefined, "without an access token") };
 }
 
-function classifyError(answer: HttpAnswer, error: ErrorReply, cause: AnswerFault): RefreshOutcome {
+function classifyError(answer: HttpAnswer, error: ErrorReply, cause: AnswerFault, deadGrantCodes: DeadGrantCodes): RefreshOutcome {
+  if (error.code !== undefined && deadGrantCodes.includes(error.code)) return { kind: "grant_dead", cause };
   const wait = retryAfterSeconds(answer.headers, answer.receivedAt);
   switch (error.code) {
     case "invalid_grant":

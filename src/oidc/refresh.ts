@@ -25,15 +25,17 @@ export async function refresh(server: AuthorizationServer, request: RefreshReque
   const forming = await server.form(looked.metadata, (configuration) => refreshTokenGrant(configuration, request.refreshToken, parameters));
   // openid-client's errors may quote what it was given: they are not kept, not even as a cause.
   if (forming.kind === "refused") return notSent(server, { problem: "the refresh request could not be formed" });
-  return classifyRefresh(await server.send({ ...forming.request, timeoutMs: Math.max(1, deadline - clock.monotonic()) }));
+  const exchange = await server.send({ ...forming.request, timeoutMs: Math.max(1, deadline - clock.monotonic()) });
+  return classifyRefresh(exchange, settings.deadGrantCodes);
 }
 
 /** A target without a resource is the login's: it names the same resource again (RFC 8707, section 2.2). */
 function targetParameters(settings: AuthorizationServerSettings, target: AccessTokenTarget): Record<string, string> {
-  const resource = target.resource ?? settings.resource;
+  const resource = (settings.resourceParameter ?? "always") === "always" ? (target.resource ?? settings.resource) : undefined;
+  const scopes = settings.refreshScope === "omit" ? [] : target.scopes;
   return {
     ...(resource === undefined ? {} : { resource }),
-    ...(target.scopes.length === 0 ? {} : { scope: target.scopes.join(" ") }),
+    ...(scopes.length === 0 ? {} : { scope: scopes.join(" ") }),
   };
 }
 

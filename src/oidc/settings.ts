@@ -2,7 +2,7 @@
 export type EndpointName = "authorization" | "token" | "revocation" | "introspection" | "endSession" | "userinfo" | "jwks";
 
 /** The names of OpenID Connect Core, section 9. */
-export type ClientAuthenticationMethod = "none" | "client_secret_basic" | "client_secret_post";
+export type ClientAuthenticationMethod = "none" | "client_secret_basic" | "client_secret_post" | "private_key_jwt";
 
 /** One authorization server as the configuration describes it. The composition root maps the configuration to this. */
 export interface AuthorizationServerSettings {
@@ -12,12 +12,25 @@ export interface AuthorizationServerSettings {
   readonly issuer: string;
   readonly clientId: string;
   readonly clientSecret?: string | undefined;
-  /** Undefined: `none` without a secret, else what discovery announces, basic first. */
+  /** Undefined: `private_key_jwt` with a key, `none` without a secret, else what discovery announces, basic first. */
   readonly clientAuthentication?: ClientAuthenticationMethod | undefined;
+  /** For basic (RFC 6749, section 2.3.1). Undefined: form. */
+  readonly clientSecretEncoding?: "form" | "raw" | undefined;
+  /** The private key of `private_key_jwt`: PEM or JWK, as text. */
+  readonly clientKey?: string | undefined;
+  readonly clientKeyId?: string | undefined;
+  /** Whom an assertion is for (RFC 7523, section 3). Undefined: the issuer. */
+  readonly clientAssertionAudience?: "issuer" | "token_endpoint" | undefined;
   /** What a login asks for. `openid` is added where it is missing. */
   readonly scopes: readonly string[];
   /** RFC 8707. */
   readonly resource?: string | undefined;
+  /** Where `resource` is sent: everywhere (undefined as well), at the login alone, or nowhere. */
+  readonly resourceParameter?: "always" | "login" | "never" | undefined;
+  /** Whether a refresh names scopes when somebody wants fewer than all. Undefined: it does. */
+  readonly refreshScope?: "send" | "omit" | undefined;
+  /** Error codes that mean what `invalid_grant` means, besides it. */
+  readonly deadGrantCodes?: readonly string[] | undefined;
   /** Undefined: `consent` when the scopes have `offline_access`, else none. An empty string: none. */
   readonly prompt?: string | undefined;
   /** Override or supply what discovery lacks. */

@@ -101,6 +101,40 @@ describe("discovery", () => {
     await withPath.close();
   });
 
+  it.each([
+    ["/.well-known/oauth-authorization-server/tenants/one", 404],
+    ["/.well-known/openid-configuration/tenants/one", 400],
+    ["/tenants/one/.well-known/oauth-authorization-server", 401],
+  ])("finds the document of an issuer with a path at %s when the proper address answers %d", async (elsewhere, code) => {
+    const tenant = await ScriptedAuthorizationServer.start({ issuerPath: "/tenants/one" });
+    tenant.on("/tenants/one/.well-known/openid-configuration", (_request, response) => sendText(response, code, ""));
+    tenant.on(elsewhere, (_request, response) => sendJson(response, 200, tenant.discoveryDocument()));
+    await adapterFor(tenant).beginLogin("main", { redirectUri });
+    await tenant.close();
+  });
+
+  it("finds it behind an application that answers every address with a page, and passes another tenant's document by", async () => {
+    const tenant = await ScriptedAuthorizationServer.start({ issuerPath: "/tenants/one" });
+    tenant.on("/tenants/one/.well-known/openid-configuration", (_request, response) => sendText(response, 200, "<html>"));
+    tenant.on("/.well-known/oauth-authorization-server/tenants/one", (_request, response) =>
+      sendJson(response, 200, { ...tenant.discoveryDocument(), issuer: tenant.origin }),
+    );
+    const last = "/tenants/one/.well-known/oauth-authorization-server";
+    tenant.on(last, (_request, response) => sendJson(response, 200, tenant.discoveryDocument()));
+    await adapterFor(tenant).beginLogin("main", { redirectUri });
+    tenant.on(last, (_request, response) => sendText(response, 404, ""));
+    expect((await failureOf(adapterFor(tenant))).message).toContain(`the issuer is ${tenant.origin}, but`);
+    await tenant.close();
+  });
+
+  it.each([503, 429])("does not look elsewhere on %d: an outage says nothing about where the document is", async (code) => {
+    const tenant = await ScriptedAuthorizationServer.start({ issuerPath: "/tenants/one" });
+    tenant.on("/tenants/one/.well-known/openid-configuration", (_request, response) => sendText(response, code, ""));
+    await failureOf(adapterFor(tenant));
+    expect(tenant.requests).toHaveLength(1);
+    await tenant.close();
+  });
+
   it("accepts a document that lacks endpoints and grant types, and takes endpoints from the settings", async () => {
     server.document = { authorization_endpoint: undefined, token_endpoint: undefined, jwks_uri: undefined };
     const { url } = await adapterFor(server, { endpoints: { authorization: `${server.origin}/settings-authorize` } }).beginLogin("main", {

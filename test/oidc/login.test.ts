@@ -262,7 +262,7 @@ describe("a code exchange that fails", () => {
       401,
       "invalid_client",
       "login_failed",
-      "Check clientId, clientSecret and clientAuthentication of authorizationServers.main.",
+      "Check clientId, clientSecret (or clientKey) and clientAuthentication of authorizationServers.main.",
     ],
     ["another refusal", 400, "invalid_target", "login_failed", "invalid_target"],
     ["an error with 200", 200, "invalid_grant", "login_failed", "has expired or was used before"],

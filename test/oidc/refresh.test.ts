@@ -38,7 +38,7 @@ describe("the request", () => {
       resource: "https://api.example",
       scope: "read write",
     });
-    expect(request?.headers.authorization).toBe(`Basic ${btoa("client%2D1:canary%2Dclient%2Dsecret")}`);
+    expect(request?.headers.authorization).toBe(`Basic ${btoa("client-1:canary-client-secret")}`);
   });
 
   it("names the login's resource again when the target names none (RFC 8707, section 2.2)", async () => {
@@ -163,6 +163,21 @@ describe("an answer that says what it is (core table of failures)", () => {
       sendJson(response, 400, { error: "invalid_request", error_description: "invalid_grant: the refresh token expired" }),
     );
     expect(outcome).toMatchObject({ kind: "refused", errorCode: "invalid_request" });
+  });
+
+  it("takes the codes of the settings for a dead grant, wherever they stand, and no others (core.md, section 7)", async () => {
+    const answers: readonly (readonly [ScriptedHandler, RefreshOutcome["kind"]])[] = [
+      [error(401, "token_inactive"), "grant_dead"],
+      [status(401, "", { "www-authenticate": 'Bearer error="token_inactive"' }), "grant_dead"],
+      [error(400, "token_inactive_yet"), "refused"],
+      [error(500, "token_inactive"), "server_error"],
+      [error(400, "invalid_grant"), "grant_dead"],
+    ];
+    for (const [handler, kind] of answers) {
+      server.on("/token", handler);
+      expect((await adapterFor(server, { deadGrantCodes: ["token_inactive"] }).refresh(refreshRequest())).kind).toBe(kind);
+    }
+    expect((await outcomeOf(error(401, "token_inactive"))).kind).toBe("refused");
   });
 
   it("tells which code refused, so that a scope that is not granted can be told apart", async () => {
