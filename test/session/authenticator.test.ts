@@ -22,7 +22,7 @@ async function make(expiresInSeconds?: number) {
 describe("a connection key (B4)", () => {
   it("proves its one login session, by its hash: the key itself is kept nowhere", async () => {
     const { authenticator, key, loginSessionId, store } = await make();
-    for (const scheme of ["Bearer", "bearer", "BEARER"])
+    for (const scheme of ["Bearer", "bearer", "BEARER", "Bearer  "])
       expect(await authenticator.authenticate(`${scheme} ${key}`)).toEqual({
         kind: "authenticated",
         credential: { kind: "connection_key", loginSessionId, expiresAt: undefined },
@@ -35,13 +35,28 @@ describe("a connection key (B4)", () => {
     expect(await authenticator.authenticate(header)).toEqual({ kind: "missing" });
   });
 
-  it.each(["Basic YWxpY2U6YWxpY2U=", "Bearer", "Bearer ", "Bearer two words", "Bearer é", `Bearer ${"a".repeat(5_000)}`, "lk_key"])(
-    "in a header of another form is invalid: %s",
-    async (header) => {
-      const { authenticator } = await make();
-      expect(await authenticator.authenticate(header)).toMatchObject({ kind: "invalid" });
-    },
-  );
+  it.each([
+    "Basic YWxpY2U6YWxpY2U=",
+    "Bearer",
+    "Bearer ",
+    "Bearer two words",
+    "Bearer é",
+    "xBearer lk_key",
+    "Bearerlk_key",
+    `Bearer ${"a".repeat(5_000)}`,
+    "lk_key",
+  ])("in a header of another form is invalid: %s", async (header) => {
+    const { authenticator } = await make();
+    expect(await authenticator.authenticate(header)).toMatchObject({ kind: "invalid" });
+  });
+
+  it("of the longest form, 4,096 characters, is looked up", async () => {
+    const { authenticator } = await make();
+    const longest = await authenticator.authenticate(`Bearer ${"a".repeat(4_096)}`);
+    expect(longest).toMatchObject({ kind: "invalid", problem: expect.stringContaining("unknown") });
+    const longer = await authenticator.authenticate(`Bearer ${"a".repeat(4_097)}`);
+    expect(longer).toMatchObject({ kind: "invalid", problem: expect.stringContaining("not a bearer credential") });
+  });
 
   it("that is unknown or was removed is invalid, and the problem does not repeat it (B10)", async () => {
     const { authenticator, key, loginSessionId, store } = await make();

@@ -40,7 +40,7 @@ export function aLoginSession(name: string, overrides: Partial<LoginSession> = {
   };
 }
 
-const openAttempt: Attempt = {
+export const openAttempt: Attempt = {
   id: "attempt-1" as AttemptId,
   epoch: 1,
   generation: 1,

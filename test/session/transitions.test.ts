@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { LoginSession, LoginSessionHandle, LoginSessionId, LoginSessionState } from "../../src/session/login-session.ts";
 import { assertTransition } from "../../src/session/transitions.ts";
-import { aLoginSession, inState } from "./records.ts";
+import { aLoginSession, inState, openAttempt } from "./records.ts";
 
 const states: readonly LoginSessionState[] = ["live", "refreshing", "uncertain", "login_required", "ended"];
 
@@ -52,10 +52,23 @@ describe("the table of transitions (I11)", () => {
     expect(() => assertTransition(current, inState(current, "live", { generation: 2 }))).not.toThrow();
     expect(() => assertTransition(current, inState(current, "live"))).toThrow();
     expect(() => assertTransition(current, inState(current, "refreshing", { generation: 2 }))).toThrow();
+    expect(() => assertTransition(current, inState(current, "live", { generation: 2, epoch: 3 }))).toThrow();
     for (const code of ["grant_dead", "refused", "identity", "idle", "absolute_limit"] as const) {
       const other = { ...current, reason: { code, at: 2_000 } };
       expect(() => assertTransition(other, inState(other, "live", { generation: 2 }))).toThrow();
     }
+  });
+
+  it("does not leave login_required for live when nobody knows why it is in it", () => {
+    const current = { ...inStart("login_required"), reason: undefined };
+    expect(() => assertTransition(current, inState(current, "live", { generation: 2 }))).toThrow(
+      expect.objectContaining({ code: "internal_error" }),
+    );
+  });
+
+  it("lets a new sign-in replace a live login session in place", () => {
+    const current = inStart("live");
+    expect(() => assertTransition(current, inState(current, "live", { epoch: 2, generation: 2 }))).not.toThrow();
   });
 
   it("never leaves ended, not even by a new sign-in", () => {
@@ -71,7 +84,7 @@ describe("a change that is no transition", () => {
   it.each<[string, LoginSession]>([
     ["skips a version (I3)", { ...next, version: current.version + 2 }],
     ["keeps its version (I3)", { ...next, version: current.version }],
-    ["falls back a generation (I3)", { ...inState({ ...current, generation: 0 }, "live") }],
+    ["falls back a generation (I3)", inState(current, "refreshing", { generation: 0 })],
     ["falls back an epoch", { ...next, epoch: 0 }],
     ["grows a generation without a claim (I2)", { ...next, generation: 2 }],
     ["takes another id", { ...next, id: "other" as LoginSessionId }],
@@ -87,10 +100,9 @@ describe("a change that is no transition", () => {
     ["lives without a refresh token (I5)", { ...next, refreshToken: undefined }],
     ["lives without an access token (I5)", { ...next, accessTokens: [] }],
     ["refreshes without an attempt that is open (I2)", inState(current, "refreshing", { attempts: [] })],
+    ["refreshes with an attempt that is lost already (I2)", inState(current, "refreshing", { attempts: [{ ...openAttempt, lost: true }] })],
   ])("%s: is refused", (_what, changed) => {
-    expect(() => assertTransition(changed.generation === 0 ? { ...current, generation: 1 } : current, changed)).toThrow(
-      expect.objectContaining({ code: "internal_error" }),
-    );
+    expect(() => assertTransition(current, changed)).toThrow(expect.objectContaining({ code: "internal_error" }));
   });
 
   it("names the login session by its handle only", () => {
