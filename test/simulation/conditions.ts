@@ -57,6 +57,8 @@ export class Conditions {
   readonly #lastHits = new Map<string, number[]>();
   /** Times in which the store or a process did not work as it should. */
   readonly #troubles: { readonly from: number; until: number; readonly process: string | undefined }[] = [];
+  /** Grants that ended by a reuse alarm of an import: I1 says whether that was avoidable. */
+  readonly endedByImports = new Set<string>();
   #healthySince: number | undefined;
   #clocksApart = 0;
   #clocksApartUntil = Number.NEGATIVE_INFINITY;
@@ -140,6 +142,11 @@ export class Conditions {
       return window.kind;
     }
     return undefined;
+  }
+
+  /** Whether no store fault is about. */
+  get isStoreWell(): boolean {
+    return this.#store.length === 0;
   }
 
   drawStore(kind: StoreFault, process: string): boolean {

@@ -65,6 +65,10 @@ export class PresentationCheck implements PresentationWitness {
     findings.count("reuse alarms");
     const truth = truthOf(token);
     if (truth !== undefined) this.#checkReuse(presentation, truth);
+    else {
+      findings.count("reuse alarms by an import");
+      this.#services.conditions.endedByImports.add(`${presentation.server.traits.name} ${presentation.server.grantOf(token)}`);
+    }
   }
 
   end(presentation: Presentation): void {

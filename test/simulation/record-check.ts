@@ -212,6 +212,10 @@ export class RecordCheck {
     const presentations = truth.presentationsOf(token);
     const granted = presentations.filter((each) => each.presented?.kind === "granted");
     const { policy, graceMs, returns } = truth.server.traits;
+    if (state === "reuse" && conditions.endedByImports.has(`${truth.server.traits.name} ${truth.server.grantOf(token ?? "")}`)) {
+      findings.count("lost logins after a reuse alarm by an import");
+      return;
+    }
     // The alarm killed what came late as well. Without such a past the presentation that raised it is looked at below.
     const isAftermath = !presentations.some((each) => each.presented?.kind === "dead" && each.presented.why === "reuse");
     if (state === "reuse" && truth.excusedReuse !== undefined && (isAftermath || truth.excusedReuse !== "by a last presentation")) {

@@ -1,5 +1,8 @@
 import type { World } from "./world.ts";
 
+/** A revocation is tried again after this time at the latest. */
+const settledMs = 6 * 60_000;
+
 /** What must hold an hour after the last fault: nothing hangs, and what is live can really be refreshed (I4, I12, I15). */
 export function checkAtRest({ records, findings, scheduler }: World): void {
   for (const truth of records.truths.values()) {
@@ -16,6 +19,9 @@ export function checkAtRest({ records, findings, scheduler }: World): void {
       findings.violate("I4", `${what} is live, but its refresh token is ${server.truthOf(record.refreshToken)}`);
     if (truth.owedBack && record.state === "login_required")
       findings.violate("I4", `${what} is given up for a lost reply, which a living process had in hand`);
+    // Who has signed out just now may still owe.
+    const endedAt = truth.deadSince?.at ?? 0;
+    if (scheduler.now - endedAt < settledMs) continue;
     if (record.state === "ended" && record.debts.length > 0) findings.violate("I12", `${what} has ended and still owes a revocation`);
     const token = truth.claims.at(-1)?.token;
     const isOwed = record.state === "ended" && server.traits.revocation === "works";

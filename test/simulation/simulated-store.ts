@@ -49,6 +49,8 @@ export class SimulatedStore {
   /** One operation: there, done, and back again. It is done even if the process is gone by then. */
   operate<T>(process: SimulatedProcess, execute: () => Promise<T>, writes: boolean): Promise<T> {
     const random = this.#random;
+    // In good weather most reads come back before anything else happens: that takes no event.
+    if (!writes && this.#conditions.isStoreWell && random.chance(0.7)) return execute();
     return new Promise((resolve, reject) => {
       const fail = (): void => process.enter(() => reject(storeAway()));
       if (this.#conditions.drawStore("store_away", process.name)) {

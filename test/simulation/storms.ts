@@ -120,7 +120,7 @@ export class Storms {
         if (random.pick(this.#world.users).revokeGrant()) conditions.hit(fault);
         return;
       case "wrong_subject":
-        conditions.addNetwork(fault, this.#anyServer(), 0.2, random.exponential(20_000));
+        conditions.addNetwork(fault, random.chance(0.3) ? undefined : this.#anyServer(), 0.3, random.exponential(2 * minuteMs));
         return;
       case "refused_early":
       case "client_refused":
@@ -186,11 +186,11 @@ export class Storms {
         this.#forATime(random.between(minuteMs, 15 * minuteMs), undefined, 6 * minuteMs, () => world.setSkew(0));
         return;
       case "clock_a_little_off":
-        process.setSkew(random.between(-2_000, 2_000));
+        process.setSkew(world.skewMs + random.between(-2_000, 2_000));
         this.#forATime(random.between(minuteMs, 15 * minuteMs), process.name, minuteMs, () => process.setSkew(world.skewMs));
         return;
       case "clock_apart":
-        process.setSkew(random.chance(0.5) ? hourMs : -hourMs);
+        process.setSkew(world.skewMs + (random.chance(0.5) ? hourMs : -hourMs));
         world.conditions.clocksApart(true);
         this.#forATime(random.between(minuteMs, 15 * minuteMs), undefined, 6 * minuteMs, () => {
           process.setSkew(world.skewMs);
