@@ -18,10 +18,18 @@ const twoWords = /[a-z],? [a-z]/i;
 export const strykerPlugins = [{ kind: "Ignore", name: "texts", value: { shouldIgnore } }];
 
 function shouldIgnore({ node }: SyntaxPath): string | undefined {
-  if (node.type === "CallExpression" && isLoggerCall(node["callee"])) return "an entry of the log";
+  if (isLogging(node)) return "an entry of the log";
   if (node.type === "StringLiteral" && twoWords.test(String(node["value"]))) return "a text for people";
   if (node.type === "TemplateLiteral" && twoWords.test(templateText(node))) return "a text for people";
   return undefined;
+}
+
+/** A call of a logger, alone or as a statement, and a block of nothing else. */
+function isLogging(node: unknown): boolean {
+  if (!isNode(node)) return false;
+  if (node.type === "CallExpression") return isLoggerCall(node["callee"]);
+  if (node.type === "ExpressionStatement") return isLogging(node["expression"]);
+  return node.type === "BlockStatement" && Array.isArray(node["body"]) && node["body"].length > 0 && node["body"].every(isLogging);
 }
 
 /** `this.#logger.warn`, `core.logger.warn` and `logger.warn` alike. */

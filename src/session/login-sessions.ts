@@ -177,7 +177,6 @@ export class LoginSessions {
     try {
       return await write();
     } catch (error) {
-      this.#writing.delete(id);
       // It was written all the same; only the acknowledgement was lost (F10). Nobody here would hear of it otherwise.
       if (writing.echoed) this.#hear({ id, version });
       throw error;
@@ -199,7 +198,7 @@ export class LoginSessions {
 
   #release(id: LoginSessionId, cell: Cell): void {
     cell.watchers -= 1;
-    if (cell.watchers === 0 && this.#cells.get(id) === cell) this.#cells.delete(id);
+    if (cell.watchers === 0) this.#cells.delete(id);
   }
 
   async #catchUp(id: LoginSessionId): Promise<void> {

@@ -39,8 +39,7 @@ function findProblem(current: LoginSession, next: LoginSession): string | undefi
 }
 
 function sameStateProblem(current: LoginSession, next: LoginSession): string | undefined {
-  if (next.state === "live" && next.epoch === current.epoch && next.generation !== current.generation)
-    return "a generation grew without a claim";
+  if (next.epoch === current.epoch && next.generation !== current.generation) return "a generation grew without a claim";
   return servingProblem(next);
 }
 

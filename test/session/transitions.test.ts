@@ -105,6 +105,13 @@ describe("a change that is no transition", () => {
     expect(() => assertTransition(current, changed)).toThrow(expect.objectContaining({ code: "internal_error" }));
   });
 
+  it.each(states)("lets no generation grow within a state: %s (I3)", (state) => {
+    const before = inStart(state);
+    expect(() => assertTransition(before, { ...inState(before, state), generation: 2 })).toThrow(
+      expect.objectContaining({ code: "internal_error" }),
+    );
+  });
+
   it("names the login session by its handle only", () => {
     try {
       assertTransition(current, { ...next, version: 9 });
