@@ -105,7 +105,7 @@ export function composeCore(options: CoreOptions): Core {
     createContext: (host) => {
       const { authorizationServer } = host.loginSession();
       const reachable = apis.filter((api) => api.authorizationServer === authorizationServer);
-      return createToolContext(host, reachable, { clock, logger });
+      return createToolContext(host, reachable, { clock, logger, clockNote: () => authorizationServers.clockNote(authorizationServer) });
     },
     tokens,
     endLoginSession: (id) => logout.end(id, "logout"),

@@ -51,7 +51,7 @@ function openStream(services: WebServices, feed: LoginSessionFeed, window: Brows
   const remember = (record: LoginSession) => {
     const connections = services.connectionsOf(record.id);
     known.set(record.id, { record, connections });
-    return sessionJson(record, connections);
+    return sessionJson(record, connections, services.loginServers.clockNote?.(record.authorizationServer));
   };
   const tell = (stream: EventStream, record: LoginSession): void => {
     if (waiting !== undefined) {

@@ -21,10 +21,12 @@ export interface SessionJson {
   readonly connections: number;
   readonly origin: string;
   readonly revocation: string;
+  /** A sentence, when this machine's clock and the authorization server's are far apart. */
+  readonly clock?: string | undefined;
 }
 
-/** `connections`: how many are bound to it now, in this process. */
-export function sessionJson(record: LoginSession, connections: number): SessionJson {
+/** `connections`: how many are bound to it now, in this process. `clock`: what is to be said of the clocks. */
+export function sessionJson(record: LoginSession, connections: number, clock?: string | undefined): SessionJson {
   const { health, reason } = record;
   const serves = record.state !== "login_required" && record.state !== "ended";
   return {
@@ -47,6 +49,7 @@ export function sessionJson(record: LoginSession, connections: number): SessionJ
     connections,
     origin: record.origin.kind,
     revocation: record.revocation,
+    clock,
   };
 }
 

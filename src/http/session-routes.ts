@@ -16,7 +16,8 @@ export function sessionRoutes(
   parts: { readonly windows: Windows; readonly logout: BrowserLogout; readonly importAccess: ImportAccess },
 ): readonly Route[] {
   const { windows, logout, importAccess } = parts;
-  const show = (record: LoginSession): SessionJson => sessionJson(record, services.connectionsOf(record.id));
+  const show = (record: LoginSession): SessionJson =>
+    sessionJson(record, services.connectionsOf(record.id), services.loginServers.clockNote?.(record.authorizationServer));
   const serverTime = (): string => new Date(services.clock.now()).toISOString();
 
   /** The backend reads and ends what it imported, and nothing else. */

@@ -36,6 +36,8 @@ export interface LoginServers {
   ): Promise<VerifiedLogin>;
   /** Where the browser signs out of the authorization server itself (RP-initiated logout), if it can. */
   endSessionUrl(name: string, request: { idToken: undefined; postLogoutRedirectUri: string }): Promise<string | undefined>;
+  /** A sentence for people when this machine's clock and that of the authorization server are far apart. */
+  clockNote?(name: string): string | undefined;
   probe(name: string): Promise<{ readonly ok: true } | { readonly ok: false; readonly problem: string }>;
 }
 

@@ -11,7 +11,7 @@ import { exchangeHttp, type HttpAnswer, type HttpExchange, type HttpRequest } fr
 import type { Trust } from "./id-token-signature.ts";
 import { KeySet } from "./key-set.ts";
 import { findEndpoint, type Metadata } from "./metadata.ts";
-import { httpDate } from "./retry-after.ts";
+import { ServerClock } from "./server-clock.ts";
 import type { AuthorizationServerSettings } from "./settings.ts";
 import { type Failure, unavailable } from "./unavailable.ts";
 
@@ -28,11 +28,13 @@ export class AuthorizationServer {
   readonly services: OidcServices;
   readonly discovery: DiscoveryCache;
   readonly #keys: KeySet;
-  #clockAheadSeconds: number | undefined;
+  readonly #clock: ServerClock;
+  #clockReported = false;
 
   constructor(settings: AuthorizationServerSettings, services: OidcServices) {
     this.settings = settings;
     this.services = services;
+    this.#clock = new ServerClock(settings.clockToleranceSeconds);
     const request = { timeoutMs: this.requestTimeoutMs, send: (each: HttpRequest) => this.send(each) };
     this.discovery = new DiscoveryCache(settings, services.clock, services.logger, () => discover(settings, request));
     this.#keys = new KeySet(services.clock, () => this.#fetchKeys());
@@ -42,9 +44,22 @@ export class AuthorizationServer {
     return this.settings.requestTimeoutSeconds * 1000;
   }
 
-  /** By how much this machine's clock is ahead of the authorization server's, by the last answer with a date; whole seconds. */
+  /** By how much this machine's clock is ahead of the authorization server's, as `ServerClock` measures it; whole seconds. */
   get clockAheadSeconds(): number | undefined {
-    return this.#clockAheadSeconds;
+    return this.#clock.aheadSeconds;
+  }
+
+  /** What the authorization server's clock shows when this machine's shows `at`, as far as that is known; ms since the epoch. */
+  serverTime(at: number): number {
+    return at - (this.clockAheadSeconds ?? 0) * 1000;
+  }
+
+  /** A sentence for people when the two clocks are far apart, else undefined. */
+  get clockNote(): string | undefined {
+    const ahead = this.clockAheadSeconds ?? 0;
+    if (!this.#clock.isRemarkable) return undefined;
+    const side = ahead > 0 ? "ahead of" : "behind";
+    return `The clock of Latchkey's machine is ${Math.abs(ahead)} s ${side} that of ${this.settings.issuer}. The login is kept alive all the same; set the clock right.`;
   }
 
   /** What ID tokens of this authorization server are verified by. */
@@ -81,7 +96,7 @@ export class AuthorizationServer {
   async send(request: HttpRequest): Promise<HttpExchange> {
     const exchange = await exchangeHttp(this.services.clock, request);
     if (exchange.kind !== "answered") return exchange;
-    this.#noteDate(exchange);
+    this.#noteClock(exchange);
     // The endpoint is not where the metadata say.
     if (exchange.status === 404 || exchange.status === 410) this.discovery.doubt();
     return exchange;
@@ -89,7 +104,7 @@ export class AuthorizationServer {
 
   /** Lets openid-client form the request of `call`. */
   form(metadata: Metadata, call: (configuration: Configuration) => Promise<unknown>): Promise<Forming> {
-    return formRequest(this.settings, metadata, this.services.clock.now() / 1000 - (this.clockAheadSeconds ?? 0), call);
+    return formRequest(this.settings, metadata, this.serverTime(this.services.clock.now()) / 1000, call);
   }
 
   async #fetchKeys(): Promise<FetchedDocument> {
@@ -102,9 +117,15 @@ export class AuthorizationServer {
     return fetched;
   }
 
-  #noteDate(answer: HttpAnswer): void {
-    const date = httpDate(answer.headers.get("date"));
-    // The header has whole seconds, cut off: its middle is half a second later.
-    if (date !== undefined) this.#clockAheadSeconds = Math.round(((answer.sentAt + answer.receivedAt) / 2 - date - 500) / 1000);
+  /** One line when the clocks begin to differ, one when they agree again. */
+  #noteClock(answer: HttpAnswer): void {
+    this.#clock.note(answer);
+    const { isRemarkable } = this.#clock;
+    if (isRemarkable === this.#clockReported) return;
+    this.#clockReported = isRemarkable;
+    const { logger } = this.services;
+    const fields = { authorizationServer: this.settings.name, issuer: this.settings.issuer, clockAheadSeconds: this.clockAheadSeconds };
+    if (isRemarkable) logger.warn("This machine's clock differs from an authorization server's: set it right", fields);
+    else logger.info("This machine's clock agrees with an authorization server's again", fields);
   }
 }

@@ -102,6 +102,11 @@ export class AuthorizationServers implements AuthorizationServerPort, ImportPort
     return failure === undefined ? { ok: true, clockAheadSeconds: server.clockAheadSeconds } : { ok: false, problem: failure.problem };
   }
 
+  /** A sentence for people when this machine's clock and that of the authorization server are far apart, else undefined. */
+  clockNote(name: string): string | undefined {
+    return this.#servers.get(name)?.clockNote;
+  }
+
   #mustGet(name: string): AuthorizationServer {
     const server = this.#servers.get(name);
     if (server === undefined) throw unknownServer(name);

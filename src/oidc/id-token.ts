@@ -5,9 +5,12 @@ import { type Failure, settingPath } from "./unavailable.ts";
 
 /** What an ID token has to prove, and when. */
 export interface IdTokenExpectation extends ExpectedClaims {
-  /** The ID token has to be valid at one of these moments, milliseconds since the epoch. */
+  /** The ID token has to be valid at one of these moments, by this machine's clock or by the issuer's; ms since the epoch. */
   readonly validAt: readonly [number, ...number[]];
-  /** By how much this machine's clock is ahead of the authorization server's, where that was measured; for the message. */
+  /**
+   * By how much this machine's clock is ahead of the issuer's, where that was measured. A function, since fetching the keys
+   * measures too.
+   */
   readonly clockAheadSeconds: () => number | undefined;
 }
 
@@ -51,12 +54,11 @@ function checkTimes(claims: Claims, settings: AuthorizationServerSettings, expec
   const judge = (at: number): Timeliness => timeliness(claims, at, settings.clockToleranceSeconds);
   const nearest = expected.validAt.map(judge).reduce((best, each) => (offBySeconds(each) < offBySeconds(best) ? each : best));
   if (nearest.kind === "valid") return { kind: "valid", claims };
-  const what = nearest.kind === "expired" ? `expired ${nearest.bySeconds} s ago` : `was issued ${nearest.bySeconds} s in the future`;
   const ahead = expected.clockAheadSeconds() ?? 0;
-  // By the authorization server's own clock it is valid: a machine that slept for days, and not an old token.
-  const ourFault = expected.validAt.some((at) => judge(at - ahead * 1000).kind === "valid");
-  if (nearest.bySeconds > plausibleSkewSeconds && !ourFault)
-    return { kind: "rejected", problem: `the ID token is not accepted: it ${what}` };
+  // The ID token came from the issuer itself just now: by the clock that dated it, it is judged right (decision 0010).
+  if (expected.validAt.some((at) => judge(at - ahead * 1000).kind === "valid")) return { kind: "valid", claims };
+  const what = nearest.kind === "expired" ? `expired ${nearest.bySeconds} s ago` : `was issued ${nearest.bySeconds} s in the future`;
+  if (nearest.bySeconds > plausibleSkewSeconds) return { kind: "rejected", problem: `the ID token is not accepted: it ${what}` };
   const side = ahead > 0 ? "ahead of" : "behind";
   const seen = Math.abs(ahead) < 2 ? "" : ` (by its answers this clock is ${Math.abs(ahead)} s ${side} the authorization server's)`;
   const setting = settingPath(settings, "clockToleranceSeconds");

@@ -29,12 +29,13 @@ export async function checkImport(servers: readonly AuthorizationServer[], reque
 
 async function checkAgainst(server: AuthorizationServer, idToken: string, unverified: Claims): Promise<ImportCheck> {
   const { name, issuer, clientId, clockToleranceSeconds } = server.settings;
-  const times = timeliness(unverified, server.services.clock.now(), clockToleranceSeconds);
+  const signature = await verifySignature(idToken, server.trust);
+  // After the keys were fetched: their answer tells the issuer's time.
+  const times = timeliness(unverified, server.serverTime(server.services.clock.now()), clockToleranceSeconds);
   const found = [...claimProblems(unverified, { issuer, clientId })];
-  if (times.kind === "early") found.push(`it was issued ${times.bySeconds} s in the future by this machine's clock`);
+  if (times.kind === "early") found.push(`it was issued ${times.bySeconds} s in the future`);
   if (times.kind === "expired" && times.bySeconds > acceptedExpirySeconds)
     found.push(`it expired ${times.bySeconds} s ago, and an import accepts ${acceptedExpirySeconds} s at most`);
-  const signature = await verifySignature(idToken, server.trust);
   switch (signature.kind) {
     case "bad":
     case "unknown_key":

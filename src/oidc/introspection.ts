@@ -18,11 +18,13 @@ export async function introspect(server: AuthorizationServer, token: RefreshToke
   );
   if (forming.kind === "refused") return { kind: "unsupported" };
   const exchange = await server.send({ ...forming.request, timeoutMs: server.requestTimeoutMs });
-  return exchange.kind === "answered" ? readIntrospection(exchange) : { kind: "unavailable", cause: exchange.fault };
+  return exchange.kind === "answered"
+    ? readIntrospection(exchange, (server.clockAheadSeconds ?? 0) * 1000)
+    : { kind: "unavailable", cause: exchange.fault };
 }
 
 /** What an answer of the introspection endpoint says. */
-export function readIntrospection(answer: HttpAnswer): IntrospectionOutcome {
+export function readIntrospection(answer: HttpAnswer, clockAheadMs = 0): IntrospectionOutcome {
   const { status } = answer;
   const passing = status < 400 || status === 408 || status === 429 || (status >= 500 && status !== 501);
   if (status !== 200) {
@@ -37,5 +39,7 @@ export function readIntrospection(answer: HttpAnswer): IntrospectionOutcome {
     };
   if (!reply.active) return { kind: "inactive" };
   const expiry = reply.exp;
-  return { kind: "active", expiresAt: typeof expiry === "number" && Number.isFinite(expiry) && expiry > 0 ? expiry * 1000 : undefined };
+  if (typeof expiry !== "number" || !Number.isFinite(expiry) || expiry <= 0) return { kind: "active" };
+  // By its clock; everything here is counted by ours.
+  return { kind: "active", expiresAt: expiry * 1000 + clockAheadMs };
 }

@@ -1,5 +1,6 @@
 import type { AccessToken, IdToken, RefreshToken } from "../session/login-session.ts";
 import type { RevocableToken } from "../token/ports.ts";
+import { longestJwt } from "./id-token-signature.ts";
 import { nonEmptyString, parseJsonObject } from "./json.ts";
 
 /** A token reply (RFC 6749, section 5.1) as it is used here, defaults filled in. Lifetimes in seconds. */
@@ -21,7 +22,8 @@ const longestRefreshLifetimeSeconds = 10 * 365 * 24 * 3600;
 
 /**
  * Reads the body of a 200 of the token endpoint; undefined when it is no JSON object with an access token.
- * - `expires_in`: a number or a numeric string, 1 s to 30 days; absent, zero, negative or anything else: 300 s.
+ * - `expires_in`: a number or a numeric string, 1 s to 30 days; absent, zero, negative or anything else: what an access token
+ *   that is a JWT says of itself (exp less iat, both by the same clock; unverified, since it is for the timetable only), else 300 s.
  * - `refresh_expires_in`, `refresh_token_expires_in`: the same, up to 10 years; zero (Keycloak: never) or anything else: unknown.
  * - `refresh_token`: empty is absent. `scope`: a string, or a list as some servers send it; empty is absent.
  * - `token_type`: absent counts as bearer.
@@ -35,7 +37,7 @@ export function readTokenReply(body: string): TokenReply | undefined {
   return {
     accessToken: accessToken as AccessToken,
     bearer: type === undefined || type === null || (typeof type === "string" && type.toLowerCase() === "bearer"),
-    expiresInSeconds: Math.min(longestLifetimeSeconds, seconds(reply.expires_in) ?? assumedLifetimeSeconds),
+    expiresInSeconds: Math.min(longestLifetimeSeconds, seconds(reply.expires_in) ?? lifetimeOfJwt(accessToken) ?? assumedLifetimeSeconds),
     refreshToken: nonEmptyString(reply.refresh_token) as RefreshToken | undefined,
     refreshExpiresInSeconds: refreshLifetime === undefined ? undefined : Math.min(longestRefreshLifetimeSeconds, refreshLifetime),
     grantedScopes: scopes(reply.scope),
@@ -47,6 +49,13 @@ export function readTokenReply(body: string): TokenReply | undefined {
 export function revocableTokens(reply: TokenReply): readonly RevocableToken[] {
   const accessToken: RevocableToken = { kind: "access_token", token: reply.accessToken };
   return reply.refreshToken === undefined ? [accessToken] : [{ kind: "refresh_token", token: reply.refreshToken }, accessToken];
+}
+
+function lifetimeOfJwt(accessToken: string): number | undefined {
+  const parts = accessToken.split(".");
+  if (parts.length !== 3 || accessToken.length > longestJwt) return undefined;
+  const claims = parseJsonObject(Buffer.from(parts[1] ?? "", "base64url").toString("utf8"));
+  return typeof claims?.exp === "number" && typeof claims.iat === "number" ? seconds(claims.exp - claims.iat) : undefined;
 }
 
 /** A positive number of seconds, whole and at least 1; undefined for everything else. */

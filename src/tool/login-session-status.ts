@@ -3,7 +3,11 @@ import type { CallHost } from "./call-host.ts";
 import type { LoginSessionStatus } from "./tool.ts";
 
 /** How a login session stands, for its own user: times in ISO 8601, no token, no internal id. */
-export function describeLoginSession(session: LoginSession, clients: ReturnType<CallHost["clients"]>): LoginSessionStatus {
+export function describeLoginSession(
+  session: LoginSession,
+  clients: ReturnType<CallHost["clients"]>,
+  clockNote?: string | undefined,
+): LoginSessionStatus {
   return {
     login: session.handle,
     state: session.state,
@@ -12,6 +16,7 @@ export function describeLoginSession(session: LoginSession, clients: ReturnType<
     lastRefreshAt: iso(session.health.lastRefreshAt),
     nextRefreshAt: iso(nextRefreshAt(session)),
     note: note(session),
+    clock: clockNote,
     clients: clients.map(({ name, version, transport, lastSeenAt }) => ({
       name,
       version,

@@ -43,6 +43,7 @@ const sessionStatus: Tool = {
       lastRefreshAt: time,
       nextRefreshAt: time,
       note: { ...text, description: "What to know when it is not well." },
+      clock: { ...text, description: "Said when the clock of Latchkey's machine is far off." },
       clients: {
         type: "array",
         items: {
@@ -119,6 +120,7 @@ function describeStatus(status: LoginSessionStatus): string {
     status.lastRefreshAt && `Last refresh: ${status.lastRefreshAt}.`,
     status.nextRefreshAt && `Next refresh: ${status.nextRefreshAt}.`,
     status.note,
+    status.clock,
     status.clients.length > 0 && `Clients seen in the last 15 minutes: ${status.clients.map(describeClient).join("; ")}.`,
   ];
   return lines.filter((line) => typeof line === "string").join("\n");

@@ -8,12 +8,12 @@ import type { ToolContext } from "./tool.ts";
 
 /**
  * What one running call may use, made of what its connection lends it. The access token stays behind `fetch`.
- * `apis` are the addresses that `fetch` serves.
+ * `apis` are the addresses that `fetch` serves; `clockNote` says in words when this machine's clock is wrong.
  */
 export function createToolContext(
   host: CallHost,
   apis: readonly ApiSettings[],
-  services: { readonly clock: Clock; readonly logger: Logger },
+  services: { readonly clock: Clock; readonly logger: Logger; readonly clockNote?: () => string | undefined },
 ): ToolContext {
   // The principal never changes in the life of a record; the profile is taken as it was when the call began.
   const { principal, profile } = host.loginSession();
@@ -23,7 +23,7 @@ export function createToolContext(
     fetch: createApiFetch(host, apis, services),
     progress: (progress, total, message) => host.progress(progress, total, message),
     log: (message, fields) => host.log(message, fields),
-    status: async () => describeLoginSession(host.loginSession(), host.clients()),
+    status: async () => describeLoginSession(host.loginSession(), host.clients(), services.clockNote?.()),
     signOut: () => host.signOut(),
   };
 }

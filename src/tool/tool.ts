@@ -48,6 +48,8 @@ export interface LoginSessionStatus {
   readonly nextRefreshAt?: string | undefined;
   /** What to know when it is not well: the last failure, when it is tried again. */
   readonly note?: string | undefined;
+  /** Said when this machine's clock and the authorization server's are far apart. */
+  readonly clock?: string | undefined;
   readonly clients: readonly {
     readonly name: string;
     readonly version?: string | undefined;

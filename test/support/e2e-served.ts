@@ -52,8 +52,8 @@ export class Served {
   }
 
   /** Starts one more process, and waits until it is ready. */
-  async start(port = 0): Promise<ServedProcess> {
-    const program = Program.latchkey(this.#atEnd, ["serve", "--port", String(port)], { cwd: this.folder });
+  async start(port = 0, env: Readonly<Record<string, string>> = {}): Promise<ServedProcess> {
+    const program = Program.latchkey(this.#atEnd, ["serve", "--port", String(port)], { cwd: this.folder, env });
     const url = mustString(parseFields((await program.says(/^\{.*\}$/m))[0]), "url");
     return new ServedProcess(program, url);
   }

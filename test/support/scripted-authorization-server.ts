@@ -41,6 +41,8 @@ export class ScriptedAuthorizationServer {
   readonly origin: string;
   readonly issuer: string;
   key: SigningKey;
+  /** Answers carry no `Date`. */
+  hideDate = false;
   /** Members that the discovery document has beyond, or instead of, its own; undefined removes one. */
   document: Record<string, unknown> = {};
 
@@ -136,6 +138,7 @@ export class ScriptedAuthorizationServer {
     };
     this.requests.push(scripted);
     for (const waiter of this.#waiting.filter(({ path }) => path === scripted.path)) waiter.arrived(scripted);
+    response.sendDate = !this.hideDate;
     const handler = this.#handlers.get(url.pathname);
     if (handler === undefined) sendJson(response, 404, { error: "not_found" });
     else await handler(scripted, response);

@@ -13,10 +13,11 @@ const table = createToolTable(sessionTools);
 const validators = new AjvJsonSchemaValidator();
 
 /** Runs a session tool and holds its structured content against its own output schema. */
-async function run(name: string, host: FakeCallHost): Promise<ToolResult> {
+async function run(name: string, host: FakeCallHost, clockNote?: string): Promise<ToolResult> {
   const tool = table.get(name);
   if (tool?.outputSchema === undefined) throw new Error(`${name} has no output schema.`);
-  const result = await tool.run({}, createToolContext(host, [], { clock: new ManualClock(), logger: silentLogger }));
+  const services = { clock: new ManualClock(), logger: silentLogger, clockNote: () => clockNote };
+  const result = await tool.run({}, createToolContext(host, [], services));
   const { type, ...keywords } = tool.outputSchema;
   expect(validators.getValidator({ type, ...keywords } as never)(result.structured)).toMatchObject({ valid: true });
   return result;
@@ -66,6 +67,13 @@ describe("session tools", () => {
       ],
     });
     expect(textOf(result)).toContain("inspector 2 over sse");
+  });
+
+  it("session_status says that the machine's clock is wrong (core.md, section 7)", async () => {
+    const note = "The clock of Latchkey's machine is 3600 s ahead of that of https://as.example.";
+    const result = await run("session_status", hostOf(), note);
+    expect(result.structured).toMatchObject({ state: "live", clock: note });
+    expect(textOf(result)).toContain(note);
   });
 
   it("session_status says what is wrong and promises no refresh of a login session that is over", async () => {

@@ -75,8 +75,9 @@ export class SessionCard {
     this.#badge.className = `badge ${tone}`;
     this.node.dataset.state = session.state;
     this.node.dataset.tone = tone;
-    setText(this.#note, text ?? "");
-    this.#note.hidden = text === undefined;
+    const note = [text, session.state === "ended" ? undefined : session.clock].filter((each) => each !== undefined).join(" ");
+    setText(this.#note, note);
+    this.#note.hidden = note === "";
     const left = session.accessTokenExpires === undefined ? 0 : Date.parse(session.accessTokenExpires) - now;
     setText(this.#countdown, left > 0 ? span(left) : "none");
     const share = this.#lifetime > 0 ? Math.min(1, Math.max(0, left / this.#lifetime)) : 0;
