@@ -65,6 +65,8 @@ test("every test file belongs to a suite, and lies in a folder that mirrors the 
     "contract",
     "e2e",
     "faults",
+    "model",
+    "simulation",
     "repository",
     "browser",
     "long",
