@@ -17,6 +17,7 @@ function scripted(options: Partial<HeartbeatOptions> = {}) {
   const work = new Hold();
   work.on = false;
   const maintained: LoginSessionId[] = [];
+  const setBack: (boolean | undefined)[] = [];
   const heartbeat = new Heartbeat({
     clock,
     logger: silentLogger,
@@ -31,8 +32,9 @@ function scripted(options: Partial<HeartbeatOptions> = {}) {
       shiftDue: async (byMs) => void shifts.push(byMs),
     },
     maintenance: {
-      maintain: async (id) => {
+      maintain: async (id, clockSetBack) => {
         maintained.push(id);
+        setBack.push(clockSetBack);
         await work.wait();
       },
     },
@@ -41,7 +43,7 @@ function scripted(options: Partial<HeartbeatOptions> = {}) {
   const ids = (count: number): void => {
     for (let each = 0; each < count; each += 1) queue.push(`id-${queue.length}-${maintained.length}` as LoginSessionId);
   };
-  return { clock, queue, claims, shifts, work, maintained, heartbeat, ids };
+  return { clock, queue, claims, shifts, work, maintained, setBack, heartbeat, ids };
 }
 
 describe("a beat", () => {
@@ -140,6 +142,43 @@ describe("a beat", () => {
     await heartbeat.stop();
   });
 
+  it("looks once in each interval when there is nothing to do, also when it was started twice", async () => {
+    const { clock, claims, heartbeat } = scripted();
+    heartbeat.start();
+    await clock.advance(600);
+    heartbeat.start();
+    await clock.advance(400);
+    expect(claims).toEqual([3]);
+    await clock.advance(4_000);
+    expect(claims).toEqual([3, 3, 3, 3, 3]);
+    await heartbeat.stop();
+  });
+
+  it("looks again at once after a full claim, though nothing of it is to be worked on (I14)", async () => {
+    const same = "same" as LoginSessionId;
+    let claims = 0;
+    const work = new Hold();
+    const { clock, heartbeat } = scripted({
+      concurrency: 2,
+      store: {
+        claimDue: async (_now, limit) => {
+          claims += 1;
+          // The second claim gives again what is worked on already: its lease ran out.
+          return claims <= 2 ? [same].slice(0, limit) : [];
+        },
+        shiftDue: async () => {},
+      },
+      maintenance: { maintain: () => work.wait() },
+    });
+    heartbeat.start();
+    await clock.advance(1_000);
+    expect(claims).toBe(1);
+    await clock.advance(1_000);
+    expect(claims).toBe(3);
+    work.open();
+    await heartbeat.stop();
+  });
+
   it("holds one timer and no more, and none after it stopped", async () => {
     const { clock, heartbeat } = scripted();
     heartbeat.start();
@@ -153,6 +192,27 @@ describe("a beat", () => {
 });
 
 describe("stopping", () => {
+  it("what was never started is no work", async () => {
+    const { clock, heartbeat } = scripted();
+    await heartbeat.stop();
+    expect(clock.pending).toBe(0);
+  });
+
+  it("leaves no timer behind when a look or work ends after it (F30)", async () => {
+    const { clock, work, heartbeat, ids, claims } = scripted();
+    ids(4);
+    work.on = true;
+    heartbeat.start();
+    await clock.advance(1_000);
+    const stopping = heartbeat.stop();
+    work.open();
+    await stopping;
+    await settle();
+    expect(clock.pending).toBe(0);
+    await clock.advance(5_000);
+    expect(claims).toEqual([3]);
+  });
+
   it("waits for what is worked on, and claims nothing more (F30)", async () => {
     const { clock, claims, work, heartbeat, ids } = scripted();
     ids(2);
@@ -356,12 +416,60 @@ describe("a wall clock that jumps (F25)", () => {
     await heartbeat.stop();
   });
 
-  it("by less than two seconds is not worth a word", async () => {
+  it("back by less than two seconds is not worth a word; by two seconds it is", async () => {
     const { clock, heartbeat, shifts } = scripted();
     heartbeat.start();
     await clock.advance(2_000);
-    clock.jumpWall(-1_500);
+    clock.jumpWall(-1_999);
     await clock.advance(5_000);
+    expect(shifts).toEqual([]);
+    clock.jumpWall(-2_000);
+    await clock.advance(5_000);
+    expect(shifts).toEqual([-2_000]);
+    await heartbeat.stop();
+  });
+
+  it("back: says so with each login session until the clock is where it was, and no longer", async () => {
+    const { clock, heartbeat, ids, setBack } = scripted();
+    const beat = async (): Promise<boolean | undefined> => {
+      ids(1);
+      await clock.advance(1_000);
+      return setBack.at(-1);
+    };
+    heartbeat.start();
+    expect(await beat()).toBe(false);
+    clock.jumpWall(-10_000);
+    expect(await beat()).toBe(true);
+    // It was seen at 2 s: by 12 s the clock stands where it stood.
+    for (let second = 3; second <= 11; second += 1) expect(await beat()).toBe(true);
+    expect(await beat()).toBe(false);
+    await heartbeat.stop();
+  });
+
+  it("back twice: for the sum of both", async () => {
+    const { clock, heartbeat, ids, setBack } = scripted();
+    heartbeat.start();
+    clock.jumpWall(-10_000);
+    await clock.advance(1_000);
+    clock.jumpWall(-10_000);
+    await clock.advance(18_000);
+    ids(1);
+    await clock.advance(1_000);
+    expect(setBack).toEqual([true]);
+    // Seen at 1 s and at 2 s: by 21 s the clock stands where it stood.
+    ids(1);
+    await clock.advance(1_000);
+    expect(setBack).toEqual([true, false]);
+    await heartbeat.stop();
+  });
+
+  it("forward: no due time is moved, and no login session counts as due before its time", async () => {
+    const { clock, heartbeat, ids, setBack, shifts } = scripted();
+    heartbeat.start();
+    clock.jumpWall(hourMs);
+    ids(1);
+    await clock.advance(1_000);
+    expect(setBack).toEqual([false]);
     expect(shifts).toEqual([]);
     await heartbeat.stop();
   });
