@@ -132,49 +132,6 @@ describe("somebody else's connection", () => {
   });
 });
 
-describe("a login that another browser began", () => {
-  test("signs nobody in: no cookie, no login session, and its state is spent (B7, F34)", async () => {
-    const attacker = world.browser();
-    const callback = await attacker.submitLoginForm(await attacker.openLoginForm(), "mallory");
-    const victim = world.browser();
-    await victim.openLoginForm();
-    const page = await victim.open(callback);
-    expect(page.status).toBe(400);
-    expect(victim.cookies("latchkey_browser")).toEqual([]);
-    expect((await victim.get("/api/me")).json).toMatchObject({ code: "unauthorized" });
-    expect(world.audit("login_refused").at(-1)).toMatchObject({ code: "another_browser" });
-    // The browser that began it is too late as well: the state was taken.
-    expect((await attacker.open(callback)).status).toBe(400);
-    expect(world.events("mallory")).toEqual([]);
-  });
-
-  test("is refused to a browser that has a cookie of that name with another value (B7, F34)", async () => {
-    const [attacker, victim] = [world.browser(), world.browser()];
-    const callback = await attacker.submitLoginForm(await attacker.openLoginForm(), "mallory");
-    const names = attacker
-      .cookieHeader(callback)
-      .split("; ")
-      .map((pair) => pair.split("=", 1)[0] ?? "")
-      .filter((name) => name.startsWith("latchkey_login"));
-    expect(names).not.toEqual([]);
-    for (const name of names) victim.keep(`${name}=${randomBytes(32).toString("base64url")}; Path=/`);
-    expect((await victim.open(callback)).status).toBe(400);
-    expect(victim.cookies("latchkey_browser")).toEqual([]);
-    expect(world.events("mallory")).toEqual([]);
-  });
-
-  test("cannot be finished twice (B7, F34)", async () => {
-    const browser = world.browser();
-    const callback = await browser.submitLoginForm(await browser.openLoginForm(), "nina");
-    expect((await browser.open(callback)).status).toBe(200);
-    const [cookie] = browser.cookies("latchkey_browser");
-    expect(cookie).toMatch(/^[\w-]{43}$/);
-    expect((await browser.open(callback)).status).toBe(400);
-    expect(browser.cookies("latchkey_browser")).toEqual([cookie]);
-    expect(world.events("nina").filter(({ kind }) => kind === "issued")).toHaveLength(1);
-  });
-});
-
 /** What a client can tell one answer from another by. */
 async function described(response: Response) {
   const headers = [...response.headers].filter(([name]) => name !== "date");

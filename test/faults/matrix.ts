@@ -32,13 +32,11 @@ export const faultMatrix: readonly FaultRow[] = [
     id: "F7",
     fault: "kill -9 after the claim",
     expected: "after the restart it is a lost reply like any other",
-    notYet: "its test is still to be written",
   },
   {
     id: "F8",
     fault: "kill -9 after the reply, before the commit",
     expected: "the kept reply is found, `live`",
-    notYet: "its test is still to be written",
   },
   {
     id: "F9",
@@ -150,22 +148,19 @@ export const faultMatrix: readonly FaultRow[] = [
     id: "F31",
     fault: "Bob's credential on Alice's connection, each verb and transport",
     expected: "404 as for an unknown id, audited, no byte on the other stream (B4)",
-    notYet: "its test is still to be written",
   },
-  { id: "F32", fault: "a new bearer of the same login session", expected: "works", notYet: "its test is still to be written" },
+  { id: "F32", fault: "a new bearer of the same login session", expected: "works" },
   {
     id: "F33",
     fault: "expired or no credential on an open stream",
     expected: "401 for new requests; the stream closes 5 min after its newest credential expired",
-    notYet: "its test is still to be written",
   },
   {
     id: "F34",
     fault: "login CSRF, replayed state, second browser; two users in two windows of one browser",
     expected: "refused; not mixed",
-    notYet: "its test is still to be written",
   },
-  { id: "F35", fault: "two clients use the same JSON-RPC ids", expected: "no cross delivery", notYet: "its test is still to be written" },
+  { id: "F35", fault: "two clients use the same JSON-RPC ids", expected: "no cross delivery" },
   {
     id: "F36",
     fault: "6 stdio processes, one login, random kills",
@@ -176,7 +171,6 @@ export const faultMatrix: readonly FaultRow[] = [
     id: "F37",
     fault: "no keychain; file mode 0644",
     expected: "encrypted fallback or refusal, never silent plain text",
-    notYet: "its test is still to be written",
   },
   {
     id: "F38",
@@ -184,7 +178,7 @@ export const faultMatrix: readonly FaultRow[] = [
     expected: "that session quarantined, the others unaffected",
     notYet: "its test is still to be written",
   },
-  { id: "F39", fault: "canary tokens through errors, logs, outputs", expected: "0 found", notYet: "its test is still to be written" },
+  { id: "F39", fault: "canary tokens through errors, logs, outputs", expected: "0 found" },
   {
     id: "F40",
     fault: "100,000 login and logout cycles",
@@ -233,6 +227,5 @@ export const faultMatrix: readonly FaultRow[] = [
     id: "F49",
     fault: "one client uses a JSON-RPC id twice while the first call runs",
     expected: "the second is refused, the first gets its own answer",
-    notYet: "its test is still to be written",
   },
 ];

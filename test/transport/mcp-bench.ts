@@ -215,6 +215,13 @@ export class McpBench {
     return id;
   }
 
+  /** An HTTP+SSE connection by hand, its address for messages known. */
+  async openSse(key: string): Promise<RawStream> {
+    const stream = await RawStream.open(`${this.url}/sse`, { authorization: `Bearer ${key}` });
+    await stream.until(({ text }) => text.includes("sessionId="));
+    return stream;
+  }
+
   post(
     name: string,
     sessionId: string | undefined,
@@ -323,6 +330,11 @@ export class RawStream {
 
   static async open(url: string, headers: Record<string, string>): Promise<RawStream> {
     return new RawStream(await fetch(url, { headers: { accept: "text/event-stream", ...headers } }));
+  }
+
+  /** The id of the HTTP+SSE connection, from the address that the stream begins with. */
+  get sseId(): string {
+    return /sessionId=([\w-]+)/.exec(this.text)?.[1] ?? "";
   }
 
   /** Resolves when what has arrived fulfils the condition. */

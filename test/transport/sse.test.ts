@@ -38,29 +38,6 @@ describe("HTTP+SSE", () => {
     expect(stream.messages[1]).toMatchObject({ id: "q", result: { content: [{ text: "alice: hi" }] } });
   });
 
-  test("refuses a JSON-RPC id that is in use, on the POST, and answers the first call (F49)", async () => {
-    const { stream, endpoint } = await open();
-    await post(endpoint, callMessage(5, "hold"));
-    await bench.holding(1);
-    const second = await post(endpoint, callMessage(5, "echo", { text: "second" }));
-    expect(second.status).toBe(400);
-    expect(JSON.parse(second.body)).toMatchObject({ id: 5, error: { code: -32600 } });
-    bench.held[0]?.release("first");
-    await stream.until(({ messages }) => messages.length === 1);
-    expect(stream.messages).toMatchObject([{ id: 5, result: { content: [{ text: "first" }] } }]);
-  });
-
-  test("never answers two clients that use the same JSON-RPC ids with each other's results (F35)", async () => {
-    const [alice, bob] = [await open("alice"), await open("bob")];
-    await post(alice.endpoint, callMessage(1, "hold", { label: "alice" }));
-    await post(bob.endpoint, callMessage(1, "hold", { label: "bob" }), { authorization: "Bearer lk_bob" });
-    await bench.holding(2);
-    for (const { label, release } of [...bench.held].reverse()) release(`for ${label}`);
-    await Promise.all([alice, bob].map(({ stream }) => stream.until(({ messages }) => messages.length === 1)));
-    expect(JSON.stringify(alice.stream.messages)).toContain("for alice");
-    expect(JSON.stringify(bob.stream.messages)).toContain("for bob");
-  });
-
   test.each([
     ["no sessionId", "/messages", {}, "{}", 400],
     ["an unknown sessionId", "/messages?sessionId=unknown", {}, "{}", 404],

@@ -70,35 +70,6 @@ describe("POST /mcp", () => {
     );
   });
 
-  test("refuses a JSON-RPC id that is in use, on its own response, and answers the first call (F49)", async () => {
-    await begin();
-    const id = await bench.initialize("alice");
-    const first = bench.post("alice", id, callMessage(5, "hold"));
-    await bench.holding(1);
-    const second = await bench.post("alice", id, callMessage(5, "echo", { text: "second" }));
-    expect(second.status).toBe(400);
-    expect(await second.json()).toMatchObject({ id: 5, error: { code: -32600, message: expect.stringContaining("5 is still running") } });
-    expect((await bench.post("alice", id, callMessage("5", "echo", { text: "a string is another id" }))).status).toBe(200);
-    bench.held[0]?.release("first");
-    expect(await (await first).json()).toMatchObject({ id: 5, result: { content: [{ text: "first" }] } });
-    expect((await bench.post("alice", id, callMessage(5, "echo", { text: "free again" }))).status).toBe(200);
-  });
-
-  test("keeps the id of a cancelled call taken until the tool is done, so that its late answer is nobody's (F49)", async () => {
-    await begin();
-    const id = await bench.initialize("alice");
-    const first = bench.post("alice", id, callMessage(5, "hold"));
-    await bench.holding(1);
-    const cancel = { jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId: 5 } };
-    expect((await bench.post("alice", id, cancel)).status).toBe(202);
-    expect(await (await first).text()).toBe("");
-    expect((await bench.post("alice", id, callMessage(5, "echo", { text: "second" }))).status).toBe(400);
-    bench.held[0]?.release("late");
-    await eventually(() => bench.held[0]?.context.signal.aborted === true);
-    const third = await bench.post("alice", id, callMessage(5, "echo", { text: "third" }));
-    expect(await third.json()).toMatchObject({ result: { content: [{ text: "alice: third" }] } });
-  });
-
   test("does not take a client that goes away for a cancellation, and serves the connection afterwards", async () => {
     await begin();
     const id = await bench.initialize("alice");

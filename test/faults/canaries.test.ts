@@ -14,7 +14,7 @@ afterAll(async () => {
 });
 
 describe("a whole run, with every secret in it looked for in every place", () => {
-  test("leaks nothing: no log line, answer, message, error, event, page or address holds a secret (B10, F39)", () => {
+  test("F39 leaks nothing: no log line, answer, message, error, event, page or address holds a secret (B10)", () => {
     expect(run.canaries.findLeaks(run.sinks)).toEqual([]);
   });
 

@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { Program } from "../support/e2e-process.ts";
 import { Served } from "../support/e2e-served.ts";
 
-test.concurrent("latchkey serve refuses a key file that others can read, together with all other problems (F37)", async ({
+test.concurrent("F37 a key file that others can read: latchkey serve refuses it, together with all other problems", async ({
   onTestFinished,
 }) => {
   const folder = mkdtempSync(join(tmpdir(), "latchkey-files-"));
@@ -25,7 +25,7 @@ test.concurrent("latchkey serve refuses a key file that others can read, togethe
   expect(stderr).toContain(`run "chmod 600 ${keyFile}"`);
 });
 
-test.concurrent("latchkey serve refuses to go on without the key file of its store, and says so (F37)", async ({ onTestFinished }) => {
+test.concurrent("F37 no key file for a store that has one: latchkey serve refuses to go on, and says so", async ({ onTestFinished }) => {
   const served = await Served.prepare(onTestFinished);
   rmSync(join(served.folder, "sealing-keys.json"));
   const { code, stderr } = await Program.latchkey(onTestFinished, ["serve", "--port", "0"], { cwd: served.folder }).exit;
