@@ -92,7 +92,7 @@ export function composeCore(options: CoreOptions): Core {
   const debts = new RevocationDebts(core);
   const tokens = new TokenService(core, flights);
   const logins = new Logins(core);
-  const logout = new Logout(core, debts);
+  const logout = new Logout(core, debts, (id) => registry.abortCalls(id));
   const maintenance = new Maintenance(core, flights, debts, store.connectionKeys);
   const tools = toolTable(config, options.tools ?? []);
   const apis = boundApis(config);

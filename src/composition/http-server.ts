@@ -92,6 +92,7 @@ function serve(options: HttpServerOptions, listener: Listener, publicUrl: string
       logout,
       loginServers: authorizationServers,
       connectionsOf: (id) => registry.countByLoginSession(id),
+      closeConnectionsOfKey: (id, keyId) => registry.closeByKey(id, keyId),
       mcp,
       hostCheck,
       closing: closing.signal,

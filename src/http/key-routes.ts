@@ -38,6 +38,8 @@ export function keyRoutes(services: WebServices, windows: Windows, limit: number
         const record = await windows.mustGetVisible(window, context.req.param("id") ?? "");
         const keyId = context.req.param("key") ?? "";
         const removed = await connectionKeys.remove(record.id, keyId);
+        // Also when it was gone already: the first try may have removed it without ever hearing so from the store.
+        services.closeConnectionsOfKey(record.id, keyId);
         if (removed) services.audit.record({ event: "connection_key_removed", login: record.handle, key: keyId });
         return new Response(null, { status: 204, headers: { "cache-control": "no-store" } });
       },

@@ -67,6 +67,8 @@ export interface WebServices {
   readonly logout: Pick<Logout, "end">;
   readonly loginServers: LoginServers;
   readonly connectionsOf: (id: LoginSessionId) => number;
+  /** Closes what was opened with a connection key, by its public id. */
+  readonly closeConnectionsOfKey: (id: LoginSessionId, keyId: string) => void;
   readonly mcp: McpPaths;
   readonly hostCheck: HostCheck;
   /** Aborted when the server closes: streams end then, so that it need not cut them. */

@@ -6,6 +6,8 @@ import type { ConnectionKeyStore } from "./store.ts";
 /** What a request proved: the one login session that it speaks for. */
 export interface Credential {
   readonly kind: "connection_key";
+  /** The public id of the key. */
+  readonly keyId: string;
   readonly loginSessionId: LoginSessionId;
   /** Milliseconds since the epoch; undefined: it ends with its login session. */
   readonly expiresAt?: number | undefined;
@@ -44,6 +46,7 @@ export class ConnectionKeyAuthenticator implements Authenticator {
     if (key === undefined) return { kind: "invalid", problem: "This connection key is unknown or was removed." };
     if (key.expiresAt !== undefined && key.expiresAt <= this.#clock.now())
       return { kind: "invalid", problem: "This connection key has expired." };
-    return { kind: "authenticated", credential: { kind: "connection_key", loginSessionId: key.loginSessionId, expiresAt: key.expiresAt } };
+    const { id: keyId, loginSessionId, expiresAt } = key;
+    return { kind: "authenticated", credential: { kind: "connection_key", keyId, loginSessionId, expiresAt } };
   }
 }

@@ -24,16 +24,19 @@ export interface EndResult {
 export class Logout {
   readonly #core: TokenCore;
   readonly #debts: RevocationDebts;
+  readonly #abortCalls: (id: LoginSessionId) => void;
 
-  constructor(core: TokenCore, debts: RevocationDebts) {
+  /** `abortCalls`: aborts what runs in this process for a login session, and leaves its connections open. */
+  constructor(core: TokenCore, debts: RevocationDebts, abortCalls: (id: LoginSessionId) => void) {
     this.#core = core;
     this.#debts = debts;
+    this.#abortCalls = abortCalls;
   }
 
   /**
    * Ends the login session: after it returns, no token is served and no refresh is started (I12), and what it held is
    * revoked or owed. It never waits for a refresh that is under way. Ending twice gives the same answer.
-   * Throws LatchkeyError `not_found`, or `store_unavailable`; then nothing was ended.
+   * Throws LatchkeyError `not_found`, or `store_unavailable`; then nothing was ended, but calls that run here are aborted.
    */
   async end(id: LoginSessionId, reason: EndedReason, options: EndOptions = {}): Promise<EndResult> {
     let idToken: IdToken | undefined;
@@ -48,6 +51,10 @@ export class Logout {
         this.#core.clock.now(),
         storedReplies(current).flatMap(({ body }) => tokensOf(body)),
       );
+    }).catch((error: unknown) => {
+      // Whoever signs out wants an end to what runs: that much can be done without the store.
+      if (error instanceof LatchkeyError && error.code === "store_unavailable") this.#abortCalls(id);
+      throw error;
     });
     if (record === undefined) throw new LatchkeyError("not_found", "There is no such login session.");
     if (endedNow) {

@@ -3,10 +3,12 @@ import { type Clock, sleep, type Timer } from "../clock.ts";
 import type { Logger } from "../logger.ts";
 import type { ClientSeen, TransportKind } from "../mcp/served-connection.ts";
 import type { ServerFactory } from "../mcp/server-factory.ts";
+import type { Credential } from "../session/authenticator.ts";
 import type { LoginSession, LoginSessionId } from "../session/login-session.ts";
 import type { LoginSessions } from "../session/login-sessions.ts";
 import { ClientsSeen } from "./clients-seen.ts";
 import { type CloseReason, Connection } from "./connection.ts";
+import { RemovedKeys } from "./removed-keys.ts";
 import type { Wire } from "./wire.ts";
 
 export interface ConnectionSettings {
@@ -41,8 +43,8 @@ export interface ConnectionRegistryOptions {
 export interface OpenRequest {
   readonly transport: TransportKind;
   readonly loginSessionId: LoginSessionId;
-  /** Milliseconds since the epoch; undefined: the credential ends with its login session. */
-  readonly credentialExpiresAt?: number | undefined;
+  /** Undefined: nothing that ends before the login session. */
+  readonly credential?: Credential | undefined;
   /** stdio alone: opens for an ended login session too, and stays open when it ends. */
   readonly survivesEnd?: boolean | undefined;
   readonly makeWire: (connection: Connection) => Wire;
@@ -52,6 +54,8 @@ export type OpenOutcome =
   | { readonly kind: "opened"; readonly connection: Connection }
   /** The login session has ended, or there is none. */
   | { readonly kind: "login_ended" }
+  /** The connection key was removed meanwhile. */
+  | { readonly kind: "key_removed" }
   | { readonly kind: "full" | "login_session_full"; readonly retryAfterSeconds: number }
   | { readonly kind: "closing" };
 
@@ -68,6 +72,7 @@ export class ConnectionRegistry {
   readonly #slots: readonly Set<Connection>[];
   readonly #slotOf = new WeakMap<Connection, Set<Connection>>();
   readonly #clientsSeen = new ClientsSeen();
+  readonly #removedKeys = new RemovedKeys();
   readonly #stopFollowing: () => void;
   #opening = 0;
   #opened = 0;
@@ -104,6 +109,7 @@ export class ConnectionRegistry {
       loginSessions: this.#byLoginSession.size,
       scheduled: this.#slots.reduce((sum, slot) => sum + slot.size, 0),
       clientsSeen: this.#clientsSeen.size,
+      removedKeys: this.#removedKeys.size,
       opening: this.#opening,
     };
   }
@@ -129,7 +135,7 @@ export class ConnectionRegistry {
       const connection = new Connection({
         transport: request.transport,
         login,
-        credentialExpiresAt: request.credentialExpiresAt,
+        credential: request.credential,
         survivesEnd: request.survivesEnd ?? false,
         makeWire: request.makeWire,
         servers: this.#options.servers,
@@ -149,6 +155,27 @@ export class ConnectionRegistry {
   find(transport: TransportKind, id: string): Connection | undefined {
     const connection = this.#byId.get(id);
     return connection?.transport === transport ? connection : undefined;
+  }
+
+  /**
+   * A connection key was removed: closes every connection on which it was presented, also one on which another key was
+   * presented since. Whoever had the key may hold a stream of it. From now on requests that came with it just before
+   * get nothing either. The client of another key begins anew.
+   */
+  closeByKey(id: LoginSessionId, keyId: string): void {
+    this.#removedKeys.add(id, keyId, this.#options.clock.monotonic());
+    for (const connection of [...(this.#byLoginSession.get(id) ?? [])]) if (connection.hasUsedKey(keyId)) connection.close("key_removed");
+    this.#arm();
+  }
+
+  /** Aborts what runs for a login session that could not be ended; its connections stay. */
+  abortCalls(id: LoginSessionId): void {
+    for (const connection of [...(this.#byLoginSession.get(id) ?? [])]) connection.signOutFailed();
+  }
+
+  /** Whether the credential's key was removed here a short time ago: the request that brings it was authenticated before. */
+  isKeyRemoved({ loginSessionId, keyId }: Credential): boolean {
+    return this.#removedKeys.has(loginSessionId, keyId);
   }
 
   /** Opens nothing any more, and waits until every running call is answered, or the time is up. */
@@ -173,6 +200,7 @@ export class ConnectionRegistry {
     const { transport } = request;
     if (this.#isClosing) return { kind: "closing" };
     if (login.state === "ended" && request.survivesEnd !== true) return { kind: "login_ended" };
+    if (request.credential !== undefined && this.isKeyRemoved(request.credential)) return { kind: "key_removed" };
     if (this.countByLoginSession(login.id) < this.#settings.maxConnectionsPerLoginSession) return undefined;
     const idle = [...(this.#byLoginSession.get(login.id) ?? [])].filter((connection) => !connection.isActive);
     const [longestIdle] = idle.sort((a, b) => a.lastActiveAt - b.lastActiveAt);
@@ -232,7 +260,7 @@ export class ConnectionRegistry {
 
   /** The timer runs only while there is something to look after. */
   #arm(): void {
-    if (this.#timer !== undefined || this.#byId.size + this.#clientsSeen.size === 0) return;
+    if (this.#timer !== undefined || this.#byId.size + this.#clientsSeen.size + this.#removedKeys.size === 0) return;
     this.#timer = this.#options.clock.schedule(1000, () => {
       this.#timer = undefined;
       this.#tick();
@@ -243,6 +271,7 @@ export class ConnectionRegistry {
   #tick(): void {
     this.#tickNumber += 1;
     this.#clientsSeen.purge(this.#options.clock.now());
+    this.#removedKeys.purge(this.#options.clock.monotonic());
     const { idleLimitSeconds, credentialGraceSeconds } = this.#settings;
     for (const connection of [...(this.#slots[this.#tickNumber % this.#slots.length] ?? [])]) {
       try {

@@ -11,6 +11,7 @@ import type { Clock, Timer } from "../clock.ts";
 import { LatchkeyError } from "../errors.ts";
 import type { ClientInfo, ClientSeen, RunningCall, ServedConnection, TransportKind } from "../mcp/served-connection.ts";
 import type { ServerFactory } from "../mcp/server-factory.ts";
+import type { Credential } from "../session/authenticator.ts";
 import type { LoginSession, LoginSessionHandle, LoginSessionId } from "../session/login-session.ts";
 import type { WatchedLoginSession } from "../session/login-sessions.ts";
 import { randomSecret } from "../session/random.ts";
@@ -18,7 +19,15 @@ import { type ClientMessage, isAnswer, rpcCodes, rpcError } from "./message.ts";
 import { RunningCalls } from "./running-calls.ts";
 import type { Wire } from "./wire.ts";
 
-export type CloseReason = "client" | "idle" | "login_ended" | "credential_expired" | "slow_reader" | "replaced" | "shutdown";
+export type CloseReason =
+  | "client"
+  | "idle"
+  | "login_ended"
+  | "credential_expired"
+  | "key_removed"
+  | "slow_reader"
+  | "replaced"
+  | "shutdown";
 
 /** Which login session a connection acts for. Set once (B3). */
 export interface Binding {
@@ -29,8 +38,8 @@ export interface Binding {
 export interface ConnectionOptions {
   readonly transport: TransportKind;
   readonly login: WatchedLoginSession;
-  /** Milliseconds since the epoch; undefined: the credential ends with its login session. */
-  readonly credentialExpiresAt: number | undefined;
+  /** What it was opened with; undefined: nothing that ends before its login session. */
+  readonly credential: Credential | undefined;
   /** stdio alone: a login session that ends leaves the connection open, and its tools say so. */
   readonly survivesEnd: boolean;
   readonly makeWire: (connection: Connection) => Wire;
@@ -62,17 +71,20 @@ export class Connection implements ServedConnection {
   #client: ClientInfo | undefined;
   #protocolVersion: string | undefined;
   #credentialExpiresAt: number;
+  /** The connection keys that were presented on it, by their public ids. */
+  readonly #keyIds = new Set<string>();
   #lastActiveAt: number;
   #lastSeenAt: number;
   #lastAnswerTimer: Timer | undefined;
 
   constructor(options: ConnectionOptions) {
-    const { transport, login, servers, clock, credentialExpiresAt } = options;
+    const { transport, login, servers, clock, credential } = options;
     this.#options = options;
     this.transport = transport;
     this.login = login;
     this.binding = { loginSessionId: login.id, handle: login.current().handle };
-    this.#credentialExpiresAt = credentialExpiresAt ?? Number.POSITIVE_INFINITY;
+    this.#credentialExpiresAt = credential?.expiresAt ?? Number.POSITIVE_INFINITY;
+    if (credential !== undefined) this.#keyIds.add(credential.keyId);
     this.#lastActiveAt = clock.monotonic();
     this.#lastSeenAt = clock.now();
     this.#sdk = {
@@ -123,13 +135,19 @@ export class Connection implements ServedConnection {
   }
 
   /** A request of this login session was authenticated: renews the right to open streams, and counts as use. */
-  accept(credentialExpiresAt: number | undefined): void {
+  accept(credential: Credential | undefined): void {
     const { clock } = this.#options;
+    if (credential !== undefined) this.#keyIds.add(credential.keyId);
     // The later one: a request with the older credential may arrive after one with the newer.
-    this.#credentialExpiresAt = Math.max(this.#credentialExpiresAt, credentialExpiresAt ?? Number.POSITIVE_INFINITY);
+    this.#credentialExpiresAt = Math.max(this.#credentialExpiresAt, credential?.expiresAt ?? Number.POSITIVE_INFINITY);
     this.#lastActiveAt = clock.monotonic();
     this.#lastSeenAt = clock.now();
     this.login.touch(this.#lastSeenAt);
+  }
+
+  /** Whether this connection key was presented on it. */
+  hasUsedKey(keyId: string): boolean {
+    return this.#keyIds.has(keyId);
   }
 
   /** A stream to the client has closed: from now on the connection may be idle. */
@@ -201,6 +219,12 @@ export class Connection implements ServedConnection {
   /** The login session needs a new sign-in: running calls are aborted, the connection stays. */
   loginRequired(login: LoginSession): void {
     this.#failCalls(this.#options.servers.deadLoginError(login), login);
+  }
+
+  /** Somebody signed out and the store could not be reached: running calls are aborted, the login session and the connection live. */
+  signOutFailed(): void {
+    const problem = "This call was stopped by a sign-out, which the store then could not take: the login session goes on. Sign out again.";
+    this.#failCalls(new LatchkeyError("cancelled", problem), this.login.current());
   }
 
   /** Ends the connection. Running calls are aborted and their clients told where that can be. Twice does nothing. */
@@ -295,6 +319,8 @@ function closeError(reason: CloseReason): LatchkeyError {
     case "slow_reader":
     case "credential_expired":
       return new LatchkeyError("cancelled", "The connection was closed while the call was running.");
+    case "key_removed":
+      return new LatchkeyError("unauthorized", "The connection key of this connection was removed.");
     case "login_ended":
       return new LatchkeyError("login_ended", "The login session of this connection has ended.");
   }

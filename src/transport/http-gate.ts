@@ -60,10 +60,11 @@ export class HttpGate {
    * The connection with this id, if it is bound to the credential's login session. For any other the same 404 as for
    * an unknown id (B4), and an audit event; 401 when the credential's own login session has ended.
    */
-  async find(transport: TransportKind, id: string, { request, response, credential }: McpRequest): Promise<Connection | undefined> {
+  async find(transport: TransportKind, id: string, mcp: McpRequest): Promise<Connection | undefined> {
+    const { request, response, credential } = mcp;
     const connection = this.#options.registry.find(transport, id);
     if (connection?.binding.loginSessionId === credential.loginSessionId) {
-      if (this.stillOpen(connection, response)) return connection;
+      if (this.stillOpen(connection, mcp)) return connection;
       return undefined;
     }
     // Looked up for an unknown id as well: how long the answer takes must not tell the two apart.
@@ -86,8 +87,12 @@ export class HttpGate {
     return undefined;
   }
 
-  /** False, and answered: the connection has closed since it was found. */
-  stillOpen(connection: Connection, response: ServerResponse): boolean {
+  /** False, and answered: the connection has closed since it was found, or the key was removed since the request came. */
+  stillOpen(connection: Connection, { response, credential }: McpRequest): boolean {
+    if (this.#options.registry.isKeyRemoved(credential)) {
+      this.#unauthorized(response, removedProblem);
+      return false;
+    }
     const isEnded = connection.login.current().state === "ended";
     if (connection.isOpen && !isEnded) return true;
     if (isEnded) this.#unauthorized(response, endedProblem);
@@ -101,14 +106,17 @@ export class HttpGate {
     { response, credential }: McpRequest,
     makeWire: (connection: Connection) => Wire,
   ): Promise<Connection | undefined> {
-    const { loginSessionId, expiresAt } = credential;
+    const { loginSessionId } = credential;
     try {
-      const outcome = await this.#options.registry.open({ transport, loginSessionId, credentialExpiresAt: expiresAt, makeWire });
+      const outcome = await this.#options.registry.open({ transport, loginSessionId, credential, makeWire });
       switch (outcome.kind) {
         case "opened":
           return outcome.connection;
         case "login_ended":
           this.#unauthorized(response, endedProblem);
+          return undefined;
+        case "key_removed":
+          this.#unauthorized(response, removedProblem);
           return undefined;
         case "full":
           sendProblem(
@@ -251,6 +259,7 @@ export class HttpGate {
   }
 }
 
+const removedProblem = "This connection key was removed.";
 const endedProblem = "The login session of this credential has ended. Sign in again.";
 
 function describeMiB(bytes: number): string {

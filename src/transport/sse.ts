@@ -73,9 +73,9 @@ export class Sse implements HttpTransport {
     const connection = await gate.find("sse", id, mcp);
     if (connection === undefined) return;
     const body = await gate.readMessages(mcp);
-    if (body === undefined || !gate.stillOpen(connection, response)) return;
+    if (body === undefined || !gate.stillOpen(connection, mcp)) return;
     if (!gate.hasFreeIds(connection, body.messages, response)) return;
-    connection.accept(credential.expiresAt);
+    connection.accept(credential);
     sendEmpty(response, 202, "Accepted");
     connection.deliver(body.messages);
   }

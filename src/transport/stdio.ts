@@ -44,6 +44,7 @@ export async function serveStdio(options: StdioOptions): Promise<void> {
   });
   switch (outcome.kind) {
     case "login_ended":
+    case "key_removed":
       throw new LatchkeyError("login_ended", "There is no such login session. Sign in first.");
     case "full":
     case "login_session_full":

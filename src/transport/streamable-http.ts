@@ -57,13 +57,13 @@ export class StreamableHttp implements HttpTransport {
     const connection = await this.#find(mcp, id);
     if (connection === undefined) return;
     const body = await this.#options.gate.readMessages(mcp);
-    if (body === undefined || !this.#options.gate.stillOpen(connection, response)) return;
+    if (body === undefined || !this.#options.gate.stillOpen(connection, mcp)) return;
     const { messages, isBatch } = body;
     const problem = this.#messageProblem(connection, messages, isBatch);
     if (problem !== undefined)
       return sendRpcError(response, 400, { rpcCode: rpcCodes.invalidRequest, message: problem, code: "invalid_request" });
     if (!this.#options.gate.hasFreeIds(connection, messages, response)) return;
-    connection.accept(mcp.credential.expiresAt);
+    connection.accept(mcp.credential);
     this.#deliver(mcp, connection, messages, accepts, isBatch);
   }
 
@@ -113,7 +113,7 @@ export class StreamableHttp implements HttpTransport {
     const connection = await this.#findNamed(mcp);
     const wire = connection === undefined ? undefined : this.#wires.get(connection);
     if (connection === undefined || wire === undefined) return;
-    connection.accept(mcp.credential.expiresAt);
+    connection.accept(mcp.credential);
     if (wire.openStandalone(mcp.response)) {
       mcp.response.on("close", () => connection.streamClosed());
       return;

@@ -52,6 +52,7 @@ describe("connection keys", () => {
     const made = await alice.post(path, { name: "laptop" });
     expect((await alice.delete(`${path}/${String(made.json.id)}`)).status).toBe(204);
     expect(await authenticate(made.json.key)).toMatchObject({ kind: "invalid" });
+    expect(bench.closedKeys).toEqual([made.json.id]);
     expect((await alice.delete(`${path}/${String(made.json.id)}`)).status).toBe(204);
     expect(bench.replica.events.filter(({ event }) => event === "connection_key_removed")).toHaveLength(1);
   });

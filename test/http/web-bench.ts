@@ -33,6 +33,8 @@ export interface WebBench {
   readonly replica: Replica;
   /** How many connections each login session has, as the web server is told. */
   readonly connections: Map<LoginSessionId, number>;
+  /** The keys whose connections were to be closed. */
+  readonly closedKeys: string[];
   /** What `beginLogin` was asked for. */
   readonly begun: { name: string; prompt: string | undefined }[];
   /** Aborts the signal that the server closes. */
@@ -51,6 +53,7 @@ export async function startWebBench(options: WebBenchOptions = {}): Promise<WebB
   const store = new MemoryStore(() => clock.now());
   const replica = makeReplica({ clock, server, store });
   const connections = new Map<LoginSessionId, number>();
+  const closedKeys: string[] = [];
   const begun: WebBench["begun"] = [];
   const closing = new AbortController();
   const listener = await listen({ host: "127.0.0.1", port: 0, clock });
@@ -82,6 +85,7 @@ export async function startWebBench(options: WebBenchOptions = {}): Promise<WebB
       logout: replica.logout,
       loginServers,
       connectionsOf: (id) => connections.get(id) ?? 0,
+      closeConnectionsOfKey: (_id, keyId) => void closedKeys.push(keyId),
       mcp: {
         handles: (pathname) => pathname === "/mcp",
         handle: async (_request, response) => void response.writeHead(202).end("mcp"),
@@ -102,6 +106,7 @@ export async function startWebBench(options: WebBenchOptions = {}): Promise<WebB
     store,
     replica,
     connections,
+    closedKeys,
     begun,
     closing,
     browser: () => new TestBrowser(listener.url),

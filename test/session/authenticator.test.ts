@@ -25,7 +25,7 @@ describe("a connection key (B4)", () => {
     for (const scheme of ["Bearer", "bearer", "BEARER", "Bearer  "])
       expect(await authenticator.authenticate(`${scheme} ${key}`)).toEqual({
         kind: "authenticated",
-        credential: { kind: "connection_key", loginSessionId, expiresAt: undefined },
+        credential: { kind: "connection_key", keyId: "k1", loginSessionId, expiresAt: undefined },
       });
     expect(JSON.stringify(await store.connectionKeys.listByLoginSession(loginSessionId))).not.toContain(key);
   });

@@ -83,7 +83,7 @@ export class SimulatedReplica {
     this.#debts = new RevocationDebts(core);
     this.tokens = new TokenService(core, this.#flights);
     this.logins = new Logins(core);
-    this.logout = new Logout(core, this.#debts);
+    this.logout = new Logout(core, this.#debts, () => {});
     this.imports = new Imports(core, server, this.logins, store.importIntents);
     const maintenance = new Maintenance(core, this.#flights, this.#debts, store.connectionKeys);
     this.registry = new ConnectionRegistry({

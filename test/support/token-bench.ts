@@ -3,7 +3,7 @@ import type { Clock } from "../../src/clock.ts";
 import { LatchkeyError } from "../../src/errors.ts";
 import { Heartbeat } from "../../src/heartbeat/heartbeat.ts";
 import { type Logger, silentLogger } from "../../src/logger.ts";
-import type { AccessTokenEntry, LoginSession } from "../../src/session/login-session.ts";
+import type { AccessTokenEntry, LoginSession, LoginSessionId } from "../../src/session/login-session.ts";
 import { LoginSessions, type WatchedLoginSession } from "../../src/session/login-sessions.ts";
 import { refreshTokenHasher } from "../../src/session/random.ts";
 import type { ImportIntentStore, LoginSessionStore } from "../../src/session/store.ts";
@@ -36,6 +36,8 @@ export interface Replica {
   readonly debts: RevocationDebts;
   readonly maintenance: Maintenance;
   readonly events: AuditEvent[];
+  /** The login sessions whose calls were to be aborted while the store was away. */
+  readonly abortedCalls: LoginSessionId[];
   /** Watches, or throws when the login session is gone. */
   watch(record: LoginSession): Promise<WatchedLoginSession>;
 }
@@ -60,6 +62,7 @@ const day = 86_400;
 export function makeReplica(options: ReplicaOptions): Replica {
   const { clock, server, store } = options;
   const events: AuditEvent[] = [];
+  const abortedCalls: LoginSessionId[] = [];
   const audit: Audit = { record: (event) => void events.push(event) };
   const random = options.random ?? (() => 0.5);
   const policy: AuthorizationServerPolicy = {
@@ -96,9 +99,10 @@ export function makeReplica(options: ReplicaOptions): Replica {
     flights,
     debts,
     events,
+    abortedCalls,
     tokens: new TokenService(core, flights),
     logins,
-    logout: new Logout(core, debts),
+    logout: new Logout(core, debts, (record) => void abortedCalls.push(record)),
     imports: new Imports(core, server.importPort(), logins, options.importIntents ?? store.importIntents),
     maintenance,
     heartbeat: new Heartbeat({

@@ -52,7 +52,7 @@ describe("logout", () => {
     expect(clock.pending).toBe(0);
   });
 
-  it("does not say that it ended what the store would not take", async () => {
+  it("does not say that it ended what the store would not take; calls that run here are aborted all the same", async () => {
     const { clock, store, server } = makeBench();
     let away = false;
     const loginSessions = hookedStore(store.loginSessions, {
@@ -64,6 +64,7 @@ describe("logout", () => {
     const record = await one.logins.start(server.signIn("alice"), { kind: "demo" });
     away = true;
     await expect(one.logout.end(record.id, "logout")).rejects.toMatchObject({ code: "store_unavailable" });
+    expect(one.abortedCalls).toEqual([record.id]);
     away = false;
     expect(await store.loginSessions.get(record.id)).toMatchObject({ state: "live" });
     expect(server.revocationTries).toBe(0);

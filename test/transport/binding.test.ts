@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { LoginSessionId } from "../../src/session/login-session.ts";
+import { storeAway } from "../support/hooked-store.ts";
 import { callMessage, eventually, initializeMessage, McpBench, RawStream } from "./mcp-bench.ts";
 
 const alice = "id-alice" as LoginSessionId;
@@ -9,6 +10,12 @@ beforeEach(async () => {
   bench = await McpBench.start();
 });
 afterEach(() => bench.stop());
+
+async function openSse(key: string): Promise<RawStream> {
+  const stream = await RawStream.open(`${bench.url}/sse`, { authorization: `Bearer ${key}` });
+  await stream.until(({ text }) => text.includes("sessionId="));
+  return stream;
+}
 
 const json = { "content-type": "application/json", accept: "application/json, text/event-stream" };
 
@@ -61,6 +68,67 @@ describe("a connection", () => {
 });
 
 describe("an open stream", () => {
+  test("closes at once when its connection key is removed, whatever was presented on it since; those of other keys stay", async () => {
+    await bench.addKey("alice", "lk_lost");
+    const lost = await openSse("lk_lost");
+    const others = await openSse("lk_alice");
+    const id = await bench.initialize("lost");
+    const call = bench.post("lost", id, callMessage(1, "hold"));
+    const mixed = await bench.initialize("alice");
+    const standalone = await RawStream.open(`${bench.url}/mcp`, { authorization: "Bearer lk_lost", "mcp-session-id": mixed });
+    expect((await bench.post("alice", mixed, callMessage(1, "whoami"))).status).toBe(200);
+    await bench.holding(1);
+    await bench.removeKey("alice", "lk_lost");
+    await Promise.all([lost.ended(), standalone.ended()]);
+    expect(await (await call).text()).toContain('"code":"unauthorized"');
+    expect(bench.held[0]?.context.signal.aborted).toBe(true);
+    expect(others.isEnded).toBe(false);
+    expect(bench.events.filter(({ event }) => event === "connection_closed")).toMatchObject([
+      { transport: "sse", reason: "key_removed" },
+      { transport: "streamable-http", reason: "key_removed" },
+      { transport: "streamable-http", reason: "key_removed" },
+    ]);
+    expect(bench.registry.sizes()).toMatchObject({ connections: 1, removedKeys: 1 });
+    await bench.clock.advance(11 * 60_000);
+    expect(bench.registry.sizes()).toMatchObject({ connections: 1, removedKeys: 0 });
+  });
+
+  test.each(["opened", "used"])("is not %s by a request that was authenticated just before its key was removed", async (how) => {
+    await bench.addKey("alice", "lk_lost");
+    const id = await bench.initialize("alice");
+    const getByHash = bench.store.connectionKeys.getByHash.bind(bench.store.connectionKeys);
+    bench.store.connectionKeys.getByHash = async (hash) => {
+      const found = await getByHash(hash);
+      await bench.removeKey("alice", "lk_lost");
+      return found;
+    };
+    const message = how === "opened" ? initializeMessage() : callMessage(1, "whoami");
+    const answer = await bench.post("lost", how === "opened" ? undefined : id, message);
+    expect(answer.status).toBe(401);
+    expect(answer.headers.get("www-authenticate")).toContain("invalid_token");
+    expect(bench.registry.size).toBe(1);
+  });
+
+  test("stays open when a sign-out fails for want of the store; running calls are aborted, but the one that asked", async () => {
+    bench.beforeEnd = async () => {
+      bench.registry.abortCalls(alice);
+      throw storeAway();
+    };
+    const sse = await openSse("lk_alice");
+    const id = await bench.initialize("alice");
+    const call = bench.post("alice", id, callMessage(1, "hold"));
+    const bobs = bench.post("bob", await bench.initialize("bob"), callMessage(1, "hold"));
+    await bench.holding(2);
+    const signOut = await (await bench.post("alice", id, callMessage(2, "sign_out"))).text();
+    expect(signOut).toContain('"code":"store_unavailable"');
+    expect(await (await call).text()).toContain('"code":"cancelled"');
+    expect(bench.held.map(({ context }) => context.signal.aborted).sort()).toEqual([false, true]);
+    expect(sse.isEnded).toBe(false);
+    expect((await bench.post("alice", id, callMessage(3, "whoami"))).status).toBe(200);
+    for (const { release } of bench.held) release("done");
+    expect((await bobs).status).toBe(200);
+  });
+
   test("ends with the login session, on every connection, and delivers nothing more (B9)", async () => {
     const sse = await bench.openSse("lk_alice");
     const id = await bench.initialize("alice");

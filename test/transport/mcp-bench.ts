@@ -162,6 +162,12 @@ export class McpBench {
     );
   }
 
+  /** What the page does. */
+  async removeKey(name: string, key: string): Promise<void> {
+    await this.store.connectionKeys.remove(`id-${name}` as LoginSessionId, key);
+    this.registry.closeByKey(`id-${name}` as LoginSessionId, key);
+  }
+
   /** What logout does to the record. */
   async end(id: LoginSessionId): Promise<LoginSession> {
     return this.#change(id, {

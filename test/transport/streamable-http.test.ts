@@ -324,7 +324,7 @@ describe("the clients of a login session", () => {
     expect(bench.registry.clientsOf(alice)).toMatchObject([{ name: "raw", version: "0", transport: "streamable-http" }]);
     await bench.clock.advance(15 * 60_000);
     expect(bench.registry.clientsOf(alice)).toEqual([]);
-    expect(bench.registry.sizes()).toEqual({ connections: 0, loginSessions: 0, scheduled: 0, clientsSeen: 0, opening: 0 });
+    expect(bench.registry.sizes()).toEqual({ connections: 0, loginSessions: 0, scheduled: 0, clientsSeen: 0, removedKeys: 0, opening: 0 });
     expect(bench.clock.pending).toBe(0);
   });
 
