@@ -7,7 +7,7 @@ import type { ServeOptions } from "./run-options.ts";
 /** Runs `latchkey serve` until `io.shutdown` aborts. Throws LatchkeyError `configuration_invalid` when the address is taken. */
 export async function runServe({ config }: ServeOptions, io: CommandIo): Promise<ExitCode> {
   const logger = commandLogger(io, config.log);
-  const server = await startHttpServer({ config, clock: io.clock, logger });
+  const server = await startHttpServer({ config, clock: io.clock, logger, env: io.env });
   const issuer = Object.values(config.authorizationServers)[0]?.issuer;
   const api = Object.values(config.apis)[0]?.baseUrl;
   if (config.store.type === "memory")

@@ -37,6 +37,8 @@ export interface CoreOptions {
   readonly opened: OpenedStore;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** The environment, for its proxies (HTTPS_PROXY, NO_PROXY). Default: none. */
+  readonly env?: Readonly<Record<string, string | undefined>> | undefined;
   /** Tools from code, besides those of the configuration. */
   readonly tools?: readonly Tool[] | undefined;
   /** Where a user signs in, to repair this login session or, without a handle, for a new one; undefined: nowhere. */
@@ -71,7 +73,12 @@ export function composeCore(options: CoreOptions): Core {
   const audit = loggingAudit(logger);
   const { store, hashRefreshToken } = options.opened;
   const sessions = new LoginSessions(store.loginSessions, logger);
-  const authorizationServers = new AuthorizationServers(authorizationServerSettings(config), { clock, logger, audit });
+  const authorizationServers = new AuthorizationServers(authorizationServerSettings(config), {
+    clock,
+    logger,
+    audit,
+    proxies: options.env,
+  });
   logChosenPresets(config, logger);
   const random = (): number => Math.random();
   const { concurrencyPerIssuer, intervalSeconds } = config.heartbeat;

@@ -16,6 +16,8 @@ export interface HttpServerOptions {
   readonly config: Config;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** See `CoreOptions.env`. */
+  readonly env?: Readonly<Record<string, string | undefined>> | undefined;
   readonly tools?: readonly Tool[] | undefined;
   readonly demo?: DemoControls | undefined;
   /** A listener that is open already; default: one is opened as `config.server` says. */

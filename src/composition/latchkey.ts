@@ -13,7 +13,7 @@ export interface LatchkeyOptions {
   readonly tools?: readonly Tool[] | undefined;
   /** Default: nothing is logged. */
   readonly logger?: Logger | undefined;
-  /** Default: empty. */
+  /** For `${NAME}` in the configuration, and for HTTPS_PROXY and NO_PROXY. Default: empty. */
   readonly env?: Readonly<Record<string, string | undefined>> | undefined;
   /** Default: the root folder, so that only absolute paths make sense. */
   readonly directory?: string | undefined;
@@ -47,7 +47,7 @@ export function createLatchkey(options: LatchkeyOptions): Latchkey {
   let server: Promise<HttpServer> | undefined;
   return {
     start: async () => {
-      server ??= startHttpServer({ config, clock: systemClock, logger, tools });
+      server ??= startHttpServer({ config, clock: systemClock, logger, env, tools });
       return { url: (await server).publicUrl };
     },
     close: async () => {

@@ -7,7 +7,7 @@ import { discover } from "./discovery.ts";
 import { DiscoveryCache, type Looked } from "./discovery-cache.ts";
 import { type FetchedDocument, fetchDocument } from "./fetch-document.ts";
 import { type Forming, formRequest } from "./formed-request.ts";
-import { exchangeHttp, type HttpAnswer, type HttpExchange, type HttpRequest } from "./http-exchange.ts";
+import { exchangeHttp, type HttpAnswer, type HttpExchange, type HttpRequest, type ProxyEnvironment } from "./http-exchange.ts";
 import type { Trust } from "./id-token-signature.ts";
 import { KeySet } from "./key-set.ts";
 import { findEndpoint, type Metadata } from "./metadata.ts";
@@ -20,6 +20,8 @@ export interface OidcServices {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly audit: Audit;
+  /** The environment's proxies. Undefined: none. */
+  readonly proxies?: ProxyEnvironment | undefined;
 }
 
 /** One authorization server as this process knows it: its settings, metadata, keys and clock. It holds nothing of any user. */
@@ -94,7 +96,7 @@ export class AuthorizationServer {
 
   /** One request on a connection of its own. Never rejects. */
   async send(request: HttpRequest): Promise<HttpExchange> {
-    const exchange = await exchangeHttp(this.services.clock, request);
+    const exchange = await exchangeHttp(this.services.clock, request, this.services.proxies);
     if (exchange.kind !== "answered") return exchange;
     this.#noteClock(exchange);
     // The endpoint is not where the metadata say.

@@ -35,7 +35,10 @@ export function connectionFault(thrown: unknown, phase: ExchangePhase, url: URL)
   if (code === "ENOTFOUND" || code.startsWith("EAI_"))
     return new ConnectionFault("dns", `the name ${url.hostname} does not resolve (${code})`);
   if (code.startsWith("HPE_")) return new ConnectionFault("not_http", `${peer} answered with something that is not HTTP (${code})`);
-  switch (phase) {
+  if (code.startsWith("ERR_PROXY_"))
+    return new ConnectionFault("unreachable", `the proxy of HTTPS_PROXY did not connect to ${peer} (${code})`);
+  // In the tunnel of a proxy TLS is a part of connecting.
+  switch (phase === "connecting" && untrusted.test(code) ? "securing" : phase) {
     case "connecting":
       if (code === "ECONNREFUSED") return new ConnectionFault("refused", `connection refused by ${peer}`);
       if (code === "ETIMEDOUT") return new ConnectionFault("connect_timeout", `${peer} did not accept the connection in time`);

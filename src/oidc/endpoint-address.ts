@@ -15,6 +15,7 @@ export function isPlainHttp(address: string): boolean {
   return new URL(address).protocol === "http:";
 }
 
-function isLoopback(hostname: string): boolean {
+/** True for a name or address of this very machine. */
+export function isLoopback(hostname: string): boolean {
   return hostname === "localhost" || hostname.endsWith(".localhost") || hostname === "[::1]" || /^127(\.\d{1,3}){3}$/.test(hostname);
 }

@@ -1,7 +1,8 @@
 import { request as httpRequest, type IncomingMessage, type RequestOptions } from "node:http";
-import { request as httpsRequest } from "node:https";
+import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import type { Clock } from "../clock.ts";
 import { ConnectionFault, connectionFault, type ExchangePhase, peerOf, timeoutFault } from "./connection-fault.ts";
+import { isLoopback } from "./endpoint-address.ts";
 
 /** One request. Headers and body may hold secrets. */
 export interface HttpRequest {
@@ -35,21 +36,25 @@ export type HttpExchange =
   /** The request, or a part of it, was written and no status line came back. */
   | { readonly kind: "lost"; readonly fault: ConnectionFault };
 
+/** The variables of the environment that name proxies: HTTPS_PROXY, NO_PROXY, and the same in small letters. */
+export type ProxyEnvironment = Readonly<Record<string, string | undefined>>;
+
 const longestBodyBytes = 1024 * 1024;
 
 /**
  * One HTTP request on a connection of its own, never repeated, no redirect followed. Never rejects. A pooled connection
  * may be dying when it is used, and then nobody knows whether the request arrived; here the request is written only
- * once the connection stands, so `not_sent` and `lost` are exact.
+ * once the connection stands, so `not_sent` and `lost` are exact. With a proxy it stands when the tunnel and TLS in it do.
  */
-export function exchangeHttp(clock: Clock, request: HttpRequest): Promise<HttpExchange> {
-  return new Promise((resolve) => new Exchange(clock, request, resolve).start());
+export function exchangeHttp(clock: Clock, request: HttpRequest, proxies: ProxyEnvironment = {}): Promise<HttpExchange> {
+  return new Promise((resolve) => new Exchange(clock, request, proxies, resolve).start());
 }
 
 class Exchange {
   readonly #clock: Clock;
   readonly #request: HttpRequest;
   readonly #url: URL;
+  readonly #proxies: ProxyEnvironment;
   readonly #resolve: (exchange: HttpExchange) => void;
   #phase: ExchangePhase = "connecting";
   #sentAt = 0;
@@ -59,10 +64,11 @@ class Exchange {
   #finished = false;
   #close: () => void = () => {};
 
-  constructor(clock: Clock, request: HttpRequest, resolve: (exchange: HttpExchange) => void) {
+  constructor(clock: Clock, request: HttpRequest, proxies: ProxyEnvironment, resolve: (exchange: HttpExchange) => void) {
     this.#clock = clock;
     this.#request = request;
     this.#url = new URL(request.url);
+    this.#proxies = proxies;
     this.#resolve = resolve;
   }
 
@@ -72,7 +78,8 @@ class Exchange {
     let outgoing: ReturnType<typeof httpRequest>;
     try {
       // `agent: false` is a new agent for this request alone: no socket of another request is ever reused.
-      const options: RequestOptions = { method, headers: { ...headers, "accept-encoding": "identity" }, agent: false };
+      const agent = secure && !isLoopback(this.#url.hostname) ? proxyAgent(this.#proxies) : false;
+      const options: RequestOptions = { method, headers: { ...headers, "accept-encoding": "identity" }, agent };
       outgoing = secure ? httpsRequest(this.#url, options) : httpRequest(this.#url, options);
     } catch {
       // A header value that HTTP cannot carry. The error quotes it, so it is not kept.
@@ -91,13 +98,14 @@ class Exchange {
       outgoing.end(body);
     };
     outgoing.once("socket", (socket) => {
-      if (secure) {
+      // Through a proxy the socket comes when all of it stands.
+      if (!socket.connecting) write();
+      else if (secure) {
         socket.once("connect", () => {
           this.#phase = "securing";
         });
         socket.once("secureConnect", write);
-      } else if (socket.connecting) socket.once("connect", write);
-      else write();
+      } else socket.once("connect", write);
     });
     outgoing.on("error", (thrown) => this.#end(connectionFault(thrown, this.#phase, this.#url)));
     outgoing.once("response", (answer) => this.#read(answer));
@@ -144,6 +152,13 @@ class Exchange {
     this.#close();
     this.#resolve(exchange);
   }
+}
+
+/** An agent for one request, which goes through a proxy if the environment says so. Plain http is loopback and never does. */
+function proxyAgent(proxies: ProxyEnvironment): HttpsAgent | false {
+  const { https_proxy, HTTPS_PROXY, no_proxy, NO_PROXY } = proxies;
+  if ((https_proxy ?? HTTPS_PROXY ?? "") === "") return false;
+  return new HttpsAgent({ keepAlive: false, proxyEnv: { https_proxy, HTTPS_PROXY, no_proxy, NO_PROXY } });
 }
 
 function headersOf(answer: IncomingMessage): Headers {

@@ -5,8 +5,8 @@ export interface SelfSignedCertificate {
   readonly cert: string;
 }
 
-/** A new key and a certificate for 127.0.0.1, valid for a day, signed by itself (RFC 5280; ECDSA P-256). */
-export function newSelfSignedCertificate(): SelfSignedCertificate {
+/** A new key and a certificate for an IPv4 address, valid for a day, signed by itself (RFC 5280; ECDSA P-256). */
+export function newSelfSignedCertificate(address: readonly number[] = [127, 0, 0, 1]): SelfSignedCertificate {
   const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const ecdsaWithSha256 = sequence(oid([0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02]));
   const name = sequence(der(0x31, sequence(oid([0x55, 0x04, 0x03]), der(0x0c, Buffer.from("latchkey test")))));
@@ -15,7 +15,7 @@ export function newSelfSignedCertificate(): SelfSignedCertificate {
     der(0x01, Buffer.from([0xff])),
     der(0x04, sequence(der(0x01, Buffer.from([0xff])))),
   );
-  const alternativeName = sequence(oid([0x55, 0x1d, 0x11]), der(0x04, sequence(der(0x87, Buffer.from([127, 0, 0, 1])))));
+  const alternativeName = sequence(oid([0x55, 0x1d, 0x11]), der(0x04, sequence(der(0x87, Buffer.from(address)))));
   const body = sequence(
     der(0xa0, der(0x02, Buffer.from([2]))),
     der(0x02, Buffer.concat([Buffer.from([1]), randomBytes(8)])),
