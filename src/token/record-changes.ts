@@ -70,7 +70,7 @@ export type Arrival = { readonly kind: "keep"; readonly next: LoginSession } | {
 export function arrive(record: LoginSession, attempt: Attempt, pending: PendingReply): Arrival {
   if (record.state === "ended") return { kind: "revoke" };
   const limited = record.reason?.code === "idle" || record.reason?.code === "absolute_limit";
-  if (record.state === "login_required" && limited && record.epoch === attempt.epoch) return { kind: "revoke" };
+  if (limited && record.epoch === attempt.epoch) return { kind: "revoke" };
   // Somebody signed in again since: it belongs to the family that was replaced.
   if (record.epoch > attempt.epoch) return { kind: "revoke" };
   const known = record.attempts.some((each) => each.id === attempt.id);
@@ -100,12 +100,11 @@ export function postponeVerification(record: LoginSession, attemptId: AttemptId,
 export function discardPending(record: LoginSession, attemptId: AttemptId, at: number, nextDueAt: number): LoginSession | undefined {
   if (record.pending?.attemptId !== attemptId) return undefined;
   const attempts = record.attempts.map((attempt) => (attempt.id === attemptId ? { ...attempt, lost: true } : attempt));
-  const waiting = record.state === "refreshing" || record.state === "uncertain";
   return {
     ...record,
     version: record.version + 1,
     // Another presentation may be under way beside this late reply: then the record goes on waiting for that.
-    state: waiting && attempts.every((attempt) => attempt.lost) ? "uncertain" : record.state,
+    state: record.state === "refreshing" && attempts.every((attempt) => attempt.lost) ? "uncertain" : record.state,
     ...nextInQueue(record),
     attempts,
     health: failed(record.health, "ambiguous", at),

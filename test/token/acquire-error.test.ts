@@ -93,12 +93,12 @@ describe("a login session that lives, without an access token right now", () => 
   });
 
   it("says when to try again: after the longer of the two waits, in whole seconds", () => {
-    const after = (waitMs: number, retryAfterSeconds?: number): unknown =>
+    const retryAfter = (waitMs: number, retryAfterSeconds?: number): unknown =>
       acquireError(record, anIssuer(), { kind: "not_sent", retryAfterSeconds }, waitMs).retryAfterSeconds;
-    expect(after(4_001)).toBe(5);
-    expect(after(4_000, 30)).toBe(30);
-    expect(after(40_000, 30)).toBe(40);
-    expect(after(-5_000)).toBe(1);
+    expect(retryAfter(4_001)).toBe(5);
+    expect(retryAfter(4_000, 30)).toBe(30);
+    expect(retryAfter(40_000, 30)).toBe(40);
+    expect(retryAfter(-5_000)).toBe(1);
     expect(acquireError(record, anIssuer(), undefined, 2_500).retryAfterSeconds).toBe(3);
   });
 

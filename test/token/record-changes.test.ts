@@ -26,6 +26,7 @@ import {
   replacedDebts,
   requireLogin,
   settle,
+  storedReplies,
 } from "../../src/token/record-changes.ts";
 import { aLoginSession, inState, openAttempt } from "../session/records.ts";
 
@@ -139,6 +140,7 @@ describe("a reply that arrives", () => {
     expect(arrive(given("lost_reply"), first, pending)).toMatchObject({ kind: "keep" });
     for (const code of ["grant_dead", "refused", "identity"] as const)
       expect(arrive(given(code), first, pending)).toEqual({ kind: "drop" });
+    expect(arrive({ ...given("lost_reply"), reason: undefined }, first, pending)).toEqual({ kind: "drop" });
   });
 
   it("is dropped when its attempt is unknown, or its generation or epoch is not the record's", () => {
@@ -289,6 +291,10 @@ describe("a verified reply", () => {
     expect(asked("demand", 1_000)).toBe(first.claimedAt);
     expect(asked("demand", 9_000)).toBe(9_000);
     expect(asked("due", 1_000)).toBe(1_000);
+    // Of two attempts it is the one that the reply belongs to.
+    const beside = { ...lost(second), reason: "demand" as const };
+    expect(publish({ ...waiting, attempts: [beside, first] }, first.id, publication)?.lastUsedAt).toBe(1_000);
+    expect(publish({ ...waiting, attempts: [] }, first.id, publication)?.lastUsedAt).toBe(1_000);
   });
 
   it("keeps the tokens for other targets that are still good", () => {
@@ -356,6 +362,8 @@ describe("a verified reply", () => {
     it("is unknown where the server does not say it", () => {
       expect(told(21_000, undefined, 60_000, "fixed")).toBeUndefined();
       expect(told(21_000, 100_000, undefined, "fixed")).toBeUndefined();
+      expect(told(5_999, undefined, 60_000, "fixed")).toBeUndefined();
+      expect(told(5_999, 100_000, undefined, "fixed")).toBeUndefined();
     });
   });
 });
@@ -473,6 +481,21 @@ describe("tokens that arrive when all is over", () => {
       "rt-late",
       "rt-later",
     ]);
+  });
+
+  it("are of the record's own grant, unless something else is said", () => {
+    const record = inState({ ...live, principal: { ...live.principal, sid: "s1" } }, "ended");
+    expect(owe(record, [token], 20_000)?.debts[0]?.sid).toBe("s1");
+    expect(owe(record, [token], 20_000, { sid: "s0" })?.debts[0]?.sid).toBe("s0");
+    expect(owe(record, [token], 20_000, { foreign: true })?.debts[0]).toMatchObject({ foreign: true });
+  });
+});
+
+describe("the replies that are stored and not published", () => {
+  it("are the pending one and those behind it, in their order", () => {
+    expect(storedReplies(live)).toEqual([]);
+    expect(storedReplies({ ...live, pending })).toEqual([pending]);
+    expect(storedReplies({ ...live, pending, queued: [later] })).toEqual([pending, later]);
   });
 });
 

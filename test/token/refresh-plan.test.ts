@@ -170,6 +170,11 @@ describe("a lost reply", () => {
     expect(planRefresh(uncertain, due, at(17_500))).toEqual({ kind: "present", reason: "last_presentation" });
   });
 
+  it("waits for the last call of whatever is served, when nothing is for the target that is kept fresh", () => {
+    const elsewhere = accessTokens.map((entry) => ({ ...entry, target: { resource: "https://x", scopes: [] } }));
+    expect(planRefresh({ ...uncertain, accessTokens: elsewhere }, due, at(17_499))).toEqual({ kind: "postpone", until: 17_500 });
+  });
+
   it("takes the configured time of a presentation for the last call", () => {
     expect(planRefresh(uncertain, due, at(10_000, { timeoutSeconds: 10 }))).toEqual({ kind: "postpone", until: 15_000 });
   });

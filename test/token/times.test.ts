@@ -136,6 +136,7 @@ describe("the next refresh", () => {
   it("comes at half of what is left of the refresh token since the newest token, whichever target that is for", () => {
     const record = holding([entry(10_000, 600), entry(20_000, 600, other)], 60_000);
     expect(refreshDueAt(record, target, 20_000, () => 0.5)).toBe(40_000);
+    expect(refreshDueAt(record, target, 30_000, () => 0.5)).toBe(40_000);
   });
 
   it("does not heed the end of a refresh token that no refresh puts off (F41)", () => {
