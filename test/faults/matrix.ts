@@ -92,25 +92,21 @@ export const faultMatrix: readonly FaultRow[] = [
     id: "F20",
     fault: "logout before, during and after the POST, at every interleaving",
     expected: "no token served, no refresh started, late results revoked (I12)",
-    notYet: "its test is still to be written",
   },
   {
     id: "F21",
     fault: "revocation answers 503, then 200; unsupported",
     expected: "debt retried; logout has answered; pending shown",
-    notYet: "its test is still to be written",
   },
   {
     id: "F22",
     fault: "logout and login again within 1 s",
     expected: "no reuse alarm, the old flight touches nothing",
-    notYet: "its test is still to be written",
   },
   {
     id: "F23",
     fault: "two logins that share a grant at the authorization server; one logs out",
     expected: "the other lives, revocation waits",
-    notYet: "its test is still to be written",
   },
   {
     id: "F24",

@@ -19,6 +19,8 @@ export interface StrictOptions {
   readonly revocation?: "works" | "forgets" | "none";
   /** An access token dies when the next one is issued, and not only by age. Default false. */
   readonly oneAccessToken?: boolean;
+  /** All logins of a user are one grant: they have one `sid`, and what ends one of them ends them all. Default false. */
+  readonly sharedGrant?: boolean;
 }
 
 /** One thing that happened at the authorization server. */
@@ -145,7 +147,7 @@ export class StrictAuthorizationServer {
   /** Ends the grant of this refresh token behind Latchkey's back. */
   revokeBehind(refreshToken: string | undefined): void {
     const known = this.#refreshTokens.get(refreshToken ?? "");
-    if (known !== undefined) known.grant.dead = true;
+    if (known !== undefined) this.#end(known.grant);
   }
 
   close(): Promise<void> {
@@ -190,7 +192,7 @@ export class StrictAuthorizationServer {
         return this.#issue(grant, undefined);
       }
       this.#note("reuse", known);
-      grant.dead = true;
+      this.#end(grant);
       return { status: 400, body: { error: "invalid_grant" } };
     }
     this.#note("rotated", known);
@@ -226,6 +228,15 @@ export class StrictAuthorizationServer {
     return grant;
   }
 
+  /** A grant ends whole, its access token included. */
+  #end(ended: Grant): void {
+    for (const { grant } of this.#refreshTokens.values()) {
+      if (grant !== ended && !(this.options.sharedGrant && grant.subject === ended.subject)) continue;
+      grant.dead = true;
+      this.#accessTokens.delete(grant.accessToken);
+    }
+  }
+
   #rotate(grant: Grant): void {
     grant.generation += 1;
     grant.current = `rt-${grant.login}-${grant.generation}-${randomUUID()}`;
@@ -233,7 +244,7 @@ export class StrictAuthorizationServer {
   }
 
   async #issue(grant: Grant, nonce: string | undefined): Promise<TokenAnswer> {
-    const { now, accessTokenSeconds = 30, oneAccessToken = false } = this.options;
+    const { now, accessTokenSeconds = 30, oneAccessToken = false, sharedGrant = false } = this.options;
     if (oneAccessToken) this.#accessTokens.delete(grant.accessToken);
     grant.accessToken = `at-${grant.login}-${randomUUID()}`;
     this.#accessTokens.set(grant.accessToken, { grant, expiresAt: now() + accessTokenSeconds * 1000 });
@@ -242,7 +253,7 @@ export class StrictAuthorizationServer {
       token_type: "Bearer",
       expires_in: accessTokenSeconds,
       refresh_token: grant.current,
-      id_token: await this.idToken({ sub: grant.subject, nonce }),
+      id_token: await this.idToken({ sub: grant.subject, nonce, sid: sharedGrant ? `sid-of-${grant.subject}` : undefined }),
     };
     return { status: 200, body };
   }
@@ -268,9 +279,7 @@ export class StrictAuthorizationServer {
       return;
     }
     if (known !== undefined) {
-      known.grant.dead = true;
-      // With its refresh token a grant ends whole.
-      this.#accessTokens.delete(known.grant.accessToken);
+      this.#end(known.grant);
       this.#note("revoked", known);
     }
     this.#accessTokens.delete(token);
