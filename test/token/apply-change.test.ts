@@ -1,4 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { LatchkeyError } from "../../src/errors.ts";
+import type { LoginSessionId } from "../../src/session/login-session.ts";
 import { applyChange, applyOutcome } from "../../src/token/apply-change.ts";
 import { hookedStore, storeAway } from "../support/hooked-store.ts";
 import { settle } from "../support/manual-clock.ts";
@@ -66,5 +68,56 @@ describe("a change of a login session", () => {
     away = false;
     await clock.advance(6_000);
     expect(await outcome).toMatchObject({ nextDueAt: 7 });
+  });
+
+  it("that must not be lost is tried ever less often while the store is away, however long, at least every five seconds (I4)", async () => {
+    const tries: number[] = [];
+    const { clock, server, store } = makeBench();
+    const start = clock.now();
+    const loginSessions = hookedStore(store.loginSessions, {
+      before: (operation) => {
+        if (operation !== "get") return;
+        tries.push(clock.now() - start);
+        throw storeAway();
+      },
+    });
+    const one = makeReplica({ clock, server, store, loginSessions, random: () => 1 });
+    void applyOutcome(one.core, "id" as LoginSessionId, () => undefined);
+    await clock.advance(30_000);
+    expect(tries).toEqual([0, 250, 750, 1_750, 3_750, 7_750, 12_750, 17_750, 22_750, 27_750]);
+  });
+
+  it("that fails by a mistake of ours is tried nine times in all, and then says so", async () => {
+    const { clock, one, signIn } = makeBench();
+    const { record } = await signIn();
+    let tries = 0;
+    const outcome = applyOutcome(one.core, record.id, () => {
+      tries += 1;
+      throw new LatchkeyError("internal_error", "A mistake.");
+    });
+    const failed = expect(outcome).rejects.toMatchObject({ code: "internal_error" });
+    await clock.advance(60_000);
+    await failed;
+    expect(tries).toBe(9);
+  });
+
+  it("holds a lock only while somebody wants it, and lets the next one in though one failed", async () => {
+    const { one } = makeBench();
+    const { locks } = one.core;
+    const work = new Hold();
+    const done: string[] = [];
+    const id = "id" as LoginSessionId;
+    const first = locks.run(id, () => work.wait().then(() => Promise.reject(new Error("failed"))));
+    const second = locks.run(id, async () => void done.push("second"));
+    const other = locks.run("other" as LoginSessionId, async () => void done.push("other"));
+    await other;
+    await settle();
+    expect(done).toEqual(["other"]);
+    expect(locks.size).toBe(1);
+    work.open();
+    await expect(first).rejects.toThrow("failed");
+    await second;
+    expect(done).toEqual(["other", "second"]);
+    expect(locks.size).toBe(0);
   });
 });
