@@ -15,10 +15,23 @@
     };
     if (isTooOld) return restart(fs, path);
     if (module.enableCompileCache) module.enableCompileCache();
+    hideSqliteWarning();
     // A clone has the source, and perhaps a dist of last week; a package has dist alone.
     var source = path("../src/main.ts");
     return import(url.pathToFileURL(fs.existsSync(source) ? source : path("../dist/main.js")).href);
   }, complain);
+
+  // Node 22 calls its SQLite experimental, on stderr, where log lines are expected.
+  function hideSqliteWarning() {
+    var listeners = process.listeners("warning");
+    process.removeAllListeners("warning");
+    process.on("warning", function pass(warning) {
+      if (warning.name === "ExperimentalWarning" && /^SQLite /.test(warning.message)) return;
+      listeners.forEach(function tell(listener) {
+        listener.call(process, warning);
+      });
+    });
+  }
 
   // A clone brings a Node of its own as a development dependency: MCP clients start this file with the system's.
   function restart(fs, path) {

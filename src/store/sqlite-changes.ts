@@ -96,10 +96,9 @@ export class ChangeFeed {
   /** `since` 0: the file was put back from a backup under our feet, and everything may be another. */
   #foreignSince(since: number): readonly LoginSessionChange[] {
     const rows = this.#db.all(
-      `SELECT change, id, version FROM login_sessions WHERE change > ?1 AND writer <> ?2
-       UNION ALL SELECT change, id, 0 FROM removals WHERE change > ?1 AND writer <> ?2 ORDER BY change`,
-      since,
-      this.writer,
+      `SELECT change, id, version FROM login_sessions WHERE change > ? AND writer <> ?
+       UNION ALL SELECT change, id, 0 FROM removals WHERE change > ? AND writer <> ? ORDER BY change`,
+      ...[since, this.writer, since, this.writer],
     );
     return rows.map((row) => ({ id: mustText(row, "id") as LoginSessionId, version: mustNumber(row, "version") }));
   }

@@ -66,6 +66,7 @@ export class SqliteDatabase {
     });
   }
 
+  // Values stand for "?" in their order: Node 22 does not know the numbered "?1".
   get(sql: string, ...values: readonly SQLInputValue[]): SqliteRow | undefined {
     return this.#prepare(sql).get(...values);
   }

@@ -17,8 +17,9 @@ export class SqliteImportIntents implements ImportIntentStore {
     return this.#db.write(() => {
       this.#db.run("DELETE FROM import_intents WHERE expires_at <= ?", this.#now());
       const written = this.#db.run(
-        `INSERT INTO import_intents (hash, owner, expires_at) VALUES (?1, ?2, ?3)
-         ON CONFLICT (hash) DO UPDATE SET owner = ?2, expires_at = ?3 WHERE owner = ?2 OR expires_at <= ?4`,
+        `INSERT INTO import_intents (hash, owner, expires_at) VALUES (?, ?, ?)
+         ON CONFLICT (hash) DO UPDATE SET owner = excluded.owner, expires_at = excluded.expires_at
+         WHERE import_intents.owner = excluded.owner OR import_intents.expires_at <= ?`,
         ...[hash, owner, expiresAt, now],
       );
       return written === 1;

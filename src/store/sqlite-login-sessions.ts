@@ -67,8 +67,8 @@ export class SqliteLoginSessions implements LoginSessionStore {
   async getByRefreshTokenHash(hash: RefreshTokenHash): Promise<LoginSession | undefined> {
     const row = await this.#db.read(() =>
       this.#db.get(
-        `SELECT ${columns} FROM login_sessions WHERE refresh_hash = ?1 OR consumed_hash = ?1 OR imported_hash = ?1 ORDER BY change DESC LIMIT 1`,
-        hash,
+        `SELECT ${columns} FROM login_sessions WHERE refresh_hash = ? OR consumed_hash = ? OR imported_hash = ? ORDER BY change DESC LIMIT 1`,
+        ...[hash, hash, hash],
       ),
     );
     if (row === undefined) return undefined;

@@ -27,6 +27,16 @@ describe.concurrent("latchkey serve, killed and started again on its SQLite file
     expect(served.presented()).toEqual(["rt-0"]);
   });
 
+  test("writes nothing but log lines to stderr, on every supported Node", { timeout: patient }, async ({ onTestFinished }) => {
+    const served = await Served.prepare(onTestFinished);
+    const { program } = await served.start();
+    program.child.kill("SIGTERM");
+    const { stderr } = await program.exit;
+    const lines = stderr.split("\n").filter((line) => line !== "");
+    expect(lines.length).toBeGreaterThan(0);
+    for (const line of lines) expect(JSON.parse(line)).toMatchObject({ level: expect.any(String), message: expect.any(String) });
+  });
+
   test("lets a sign-in go on that began before, and the browser stays signed in", { timeout: patient }, async ({ onTestFinished }) => {
     const served = await Served.prepare(onTestFinished);
     let nonce: string | undefined;
