@@ -11,7 +11,12 @@ export interface BoundApi extends ApiSettings {
 }
 
 export function authorizationServerSettings(config: Config): readonly AuthorizationServerSettings[] {
-  return Object.entries(config.authorizationServers).map(([name, server]) => ({ ...server, name, resource: resourceOf(config, name) }));
+  return Object.entries(config.authorizationServers).map(([name, server]) => ({
+    ...server,
+    name,
+    resource: resourceOf(config, name),
+    oneGrantPerUser: server.sharedGrant === "user",
+  }));
 }
 
 export function authorizationServerPolicies(config: Config): readonly AuthorizationServerPolicy[] {
@@ -23,7 +28,7 @@ export function authorizationServerPolicies(config: Config): readonly Authorizat
     reuseLeewaySeconds: server.reuseLeewaySeconds,
     rotation: server.rotation,
     lostReply: server.lostReply,
-    sharedGrant: server.sharedGrant,
+    sharedGrant: server.sharedGrant === "revoke" ? "revoke" : "wait",
     introspection: server.introspection,
   }));
 }

@@ -103,9 +103,11 @@ export const authorizationServerSection = z.strictObject({
       "When the reply to a refresh was lost and nothing else helps: present the refresh token a last time, or retire it. Default: present.",
     ),
   sharedGrant: z
-    .enum(["wait", "revoke"])
+    .enum(["wait", "user", "revoke"])
     .default("wait")
-    .describe("At logout, while another live login session shares the grant: wait for the last of them, or revoke at once. Default: wait."),
+    .describe(
+      "At logout, while another live login session shares the grant: wait for the last of them, or revoke at once. user: wait, and all logins of a user are one grant. Default: wait.",
+    ),
   introspection: z
     .enum(["auto", "never"])
     .default("auto")

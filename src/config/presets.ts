@@ -55,6 +55,8 @@ const presets: Readonly<Record<PresetName, Preset>> = {
       extraAuthorizationParameters: { access_type: "offline" },
       rotation: "never",
       resourceParameter: "never",
+      // Revoking takes back all that the user has granted to the client.
+      sharedGrant: "user",
     },
     isIssuer: ({ hostname }) => hostname === "accounts.google.com",
   },

@@ -1,6 +1,7 @@
 import { decodeJwt } from "jose";
 import type { ImportCheck } from "../token/ports.ts";
 import type { AuthorizationServer } from "./authorization-server.ts";
+import { grantSid } from "./grant-sid.ts";
 import { claimProblems, timeliness } from "./id-token-claims.ts";
 import { type Claims, longestJwt, verifySignature } from "./id-token-signature.ts";
 import { nonEmptyString } from "./json.ts";
@@ -49,7 +50,7 @@ async function checkAgainst(server: AuthorizationServer, idToken: string, unveri
   }
   const subject = nonEmptyString(unverified.sub);
   if (found.length > 0 || subject === undefined) return { kind: "rejected", problems: found.map((problem) => `id_token: ${problem}`) };
-  const principal = { issuer, subject, clientId, sid: nonEmptyString(unverified.sid) };
+  const principal = { issuer, subject, clientId, sid: grantSid(server.settings, unverified.sid) };
   return { kind: "ok", authorizationServer: name, principal, profile: profileOf(unverified), expired: times.kind === "expired" };
 }
 

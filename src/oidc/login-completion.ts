@@ -4,6 +4,7 @@ import type { Profile } from "../session/login-session.ts";
 import type { RawReply, VerifiedLogin } from "../token/ports.ts";
 import type { AuthorizationServer } from "./authorization-server.ts";
 import { exchangeCode, type LoginCallback } from "./code-exchange.ts";
+import { grantSid } from "./grant-sid.ts";
 import { checkIdToken } from "./id-token.ts";
 import type { Claims } from "./id-token-signature.ts";
 import { nonEmptyString } from "./json.ts";
@@ -48,9 +49,9 @@ async function readLogin(server: AuthorizationServer, nonce: string, raw: RawRep
   const { claims, subject } = checked;
   return {
     authorizationServer: settings.name,
-    principal: { issuer: settings.issuer, subject, clientId: settings.clientId, sid: nonEmptyString(claims.sid) },
+    principal: { issuer: settings.issuer, subject, clientId: settings.clientId, sid: grantSid(settings, claims.sid) },
     profile: await completeProfile(server, reply, subject, profileOf(claims)),
-    tokens: verifiedReply(reply, claims),
+    tokens: verifiedReply(settings, reply, claims),
     obtainedAt: raw.sentAt,
   };
 }

@@ -1,10 +1,11 @@
 import type { Principal } from "../session/login-session.ts";
 import type { RawReply, Verification, VerifiedReply } from "../token/ports.ts";
 import type { AuthorizationServer } from "./authorization-server.ts";
+import { grantSid } from "./grant-sid.ts";
 import { checkIdToken } from "./id-token.ts";
 import type { Claims } from "./id-token-signature.ts";
-import { nonEmptyString } from "./json.ts";
 import { profileOf } from "./profile.ts";
+import type { AuthorizationServerSettings } from "./settings.ts";
 import { readTokenReply, revocableTokens, type TokenReply } from "./token-reply.ts";
 
 /** How long a signing key may stay unpublished before its tokens count as wrongly signed: key sets are cached on the way. */
@@ -21,12 +22,12 @@ export async function verifyReply(server: AuthorizationServer, principal: Princi
   if (reply === undefined) return { kind: "unreadable", problem: "the reply is no JSON object with an access token" };
   if (!reply.bearer)
     return mismatch(reply, "its access token is not a bearer token (token_type), which is the only kind that Latchkey presents");
-  if (reply.idToken === undefined) return { kind: "verified", tokens: verifiedReply(reply, undefined) };
+  if (reply.idToken === undefined) return { kind: "verified", tokens: verifiedReply(server.settings, reply, undefined) };
   return await verifyIdToken(server, principal, raw, reply, reply.idToken);
 }
 
 /** The content of a reply whose ID token, if it has one, was found valid with these claims. */
-export function verifiedReply(reply: TokenReply, claims: Claims | undefined): VerifiedReply {
+export function verifiedReply(settings: AuthorizationServerSettings, reply: TokenReply, claims: Claims | undefined): VerifiedReply {
   const profile = claims === undefined ? {} : profileOf(claims);
   return {
     accessToken: reply.accessToken,
@@ -37,7 +38,7 @@ export function verifiedReply(reply: TokenReply, claims: Claims | undefined): Ve
     idToken: reply.idToken,
     // Half a profile would replace the whole one of the login.
     profile: profile.name !== undefined && profile.email !== undefined ? profile : undefined,
-    sid: nonEmptyString(claims?.sid),
+    sid: grantSid(settings, claims?.sid),
   };
 }
 
@@ -59,7 +60,7 @@ async function verifyIdToken(
   });
   switch (check.kind) {
     case "valid":
-      return { kind: "verified", tokens: verifiedReply(reply, check.claims) };
+      return { kind: "verified", tokens: verifiedReply(server.settings, reply, check.claims) };
     case "rejected":
       return mismatch(reply, check.problem);
     case "unknown_key":

@@ -29,6 +29,8 @@ export interface AuthorizationServerSettings {
   readonly resourceParameter?: "always" | "login" | "never" | undefined;
   /** Whether a refresh names scopes when somebody wants fewer than all. Undefined: it does. */
   readonly refreshScope?: "send" | "omit" | undefined;
+  /** All logins of a user at this client are one grant there: revoking one ends them all. Undefined: no. */
+  readonly oneGrantPerUser?: boolean | undefined;
   /** Error codes that mean what `invalid_grant` means, besides it. */
   readonly deadGrantCodes?: readonly string[] | undefined;
   /** Undefined: `consent` when the scopes have `offline_access`, else none. An empty string: none. */

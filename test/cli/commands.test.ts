@@ -234,6 +234,17 @@ describe("config", () => {
     expect(stdout).not.toContain("canary");
   });
 
+  test("print says on stderr which settings come from a preset, and why", async () => {
+    writeConfig(withServer({ issuer: "https://acme.okta.com", prompt: "login" }));
+    const { stdout, stderr } = await run(["config", "print"], { cwd: directory });
+    expect(JSON.parse(stdout)).toMatchObject({
+      authorizationServers: { main: { preset: "auto", prompt: "login", clientAssertionAudience: "token_endpoint" } },
+    });
+    expect(stderr).toBe(
+      "authorizationServers.main: the preset okta (by the issuer, since authorizationServers.main.preset is auto) sets clientAssertionAudience.\n",
+    );
+  });
+
   test("print refuses a wrong one", async () => {
     writeConfig({});
     const { exitCode, stdout, stderr } = await run(["config", "print"], { cwd: directory });

@@ -36,6 +36,7 @@ describe("a preset fills in what is not written", () => {
       extraAuthorizationParameters: { access_type: "offline" },
       rotation: "never",
       resourceParameter: "never",
+      sharedGrant: "user",
     });
   });
 

@@ -140,6 +140,15 @@ describe("a login that comes back", () => {
     expect(server.to("/userinfo")).toHaveLength(0);
   });
 
+  it("belongs to one grant with the user's other logins where the settings say so (F23)", async () => {
+    const principals = [];
+    for (const sid of ["sid-1", "sid-2", undefined])
+      principals.push((await (await comeBack({ claims: { sid }, changes: { oneGrantPerUser: true } })).result).principal);
+    expect(new Set(principals.map((principal) => principal.sid)).size).toBe(1);
+    expect(principals[0]?.sid).toBeDefined();
+    expect((await (await comeBack()).result).principal.sid).toBeUndefined();
+  });
+
   it("asks userinfo for a name that the ID token lacks", async () => {
     server.on("/userinfo", (_request, response) => sendJson(response, 200, { sub: "alice", name: "Alice", email: "other@example.com" }));
     const { result } = await comeBack({ claims: { email: "alice@example.com" } });
