@@ -50,6 +50,12 @@ describe("a connection key (B4)", () => {
     expect(await authenticator.authenticate(header)).toMatchObject({ kind: "invalid" });
   });
 
+  it("behind anything else is invalid, though the key is a good one", async () => {
+    const { authenticator, key } = await make();
+    for (const header of [`xBearer ${key}`, ` Bearer ${key}`, `Basic x, Bearer ${key}`, `Bearer ${key} `])
+      expect(await authenticator.authenticate(header)).toMatchObject({ kind: "invalid" });
+  });
+
   it("of the longest form, 4,096 characters, is looked up", async () => {
     const { authenticator } = await make();
     const longest = await authenticator.authenticate(`Bearer ${"a".repeat(4_096)}`);
