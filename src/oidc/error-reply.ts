@@ -4,6 +4,8 @@ import { parseJsonObject } from "./json.ts";
 /** What an answer says about an error: its code, if it names one, and whether it challenges the client to authenticate. */
 export interface ErrorReply {
   readonly code: string | undefined;
+  /** The body names it: then it was hardly a gateway that spoke. */
+  readonly isInBody: boolean;
   readonly challenged: boolean;
 }
 
@@ -17,7 +19,8 @@ const challengeParameter = /([A-Za-z0-9_-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,
 export function readErrorReply(answer: HttpAnswer): ErrorReply {
   const challenge = answer.headers.get("www-authenticate");
   const inBody = answer.bodyFault === undefined ? codeIn(parseJsonObject(answer.body)?.error) : undefined;
-  return { code: inBody ?? (challenge === null ? undefined : codeInChallenge(challenge)), challenged: challenge !== null };
+  const code = inBody ?? (challenge === null ? undefined : codeInChallenge(challenge));
+  return { code, isInBody: inBody !== undefined, challenged: challenge !== null };
 }
 
 function codeInChallenge(challenge: string): string | undefined {

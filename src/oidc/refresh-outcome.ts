@@ -11,6 +11,22 @@ import { retryAfterSeconds } from "./retry-after.ts";
  */
 const gatewayLost: ReadonlySet<number> = new Set([408, 502, 504, 520, 524, 598, 599]);
 
+/**
+ * Codes of no standard, or of another one (RFC 8628), that can mean nothing else but a dead refresh token when the body of the
+ * token endpoint's answer names them. Not `invalid_token`: gateways say that of their own tokens.
+ */
+const plainlyDead: ReadonlySet<string> = new Set([
+  "expired_token",
+  "token_expired",
+  "token_inactive",
+  "token_revoked",
+  "invalid_refresh_token",
+  "expired_refresh_token",
+  "refresh_token_invalid",
+  "refresh_token_expired",
+  "refresh_token_revoked",
+]);
+
 /** Codes that mean a dead grant at this authorization server, besides `invalid_grant`. */
 type DeadGrantCodes = readonly string[];
 
@@ -58,6 +74,7 @@ function classifySuccess(answer: HttpAnswer, deadGrantCodes: DeadGrantCodes): Re
 
 function classifyError(answer: HttpAnswer, error: ErrorReply, cause: AnswerFault, deadGrantCodes: DeadGrantCodes): RefreshOutcome {
   if (error.code !== undefined && deadGrantCodes.includes(error.code)) return { kind: "grant_dead", cause };
+  if (error.code !== undefined && error.isInBody && plainlyDead.has(error.code)) return { kind: "grant_dead", cause };
   const wait = retryAfterSeconds(answer.headers, answer.receivedAt);
   switch (error.code) {
     case "invalid_grant":

@@ -117,6 +117,11 @@ describe("an answer that says what it is (core table of failures)", () => {
       status(401, "", { "www-authenticate": "Acme error=invalid_grant" }),
       "grant_dead",
     ],
+    ["a code of no standard that speaks of this refresh token alone", error(400, "refresh_token_expired"), "grant_dead"],
+    ["expired_token, in the body", error(401, "expired_token"), "grant_dead"],
+    ["expired_token in a gateway's challenge alone", status(401, "", { "www-authenticate": 'Bearer error="expired_token"' }), "refused"],
+    ["invalid_token in the body, which gateways say of their own tokens", error(401, "invalid_token"), "refused"],
+    ["500 that speaks of an expired token (I10)", error(500, "token_expired"), "server_error"],
     ["invalid_client with 401 (F16)", error(401, "invalid_client"), "client_broken"],
     ["invalid_client with 400 (F16)", error(400, "invalid_client"), "client_broken"],
     ["unauthorized_client with 400 (F16)", error(400, "unauthorized_client"), "client_broken"],
@@ -167,17 +172,17 @@ describe("an answer that says what it is (core table of failures)", () => {
 
   it("takes the codes of the settings for a dead grant, wherever they stand, and no others (core.md, section 7)", async () => {
     const answers: readonly (readonly [ScriptedHandler, RefreshOutcome["kind"]])[] = [
-      [error(401, "token_inactive"), "grant_dead"],
-      [status(401, "", { "www-authenticate": 'Bearer error="token_inactive"' }), "grant_dead"],
-      [error(400, "token_inactive_yet"), "refused"],
-      [error(500, "token_inactive"), "server_error"],
+      [error(401, "session_gone"), "grant_dead"],
+      [status(401, "", { "www-authenticate": 'Bearer error="session_gone"' }), "grant_dead"],
+      [error(400, "session_gone_yet"), "refused"],
+      [error(500, "session_gone"), "server_error"],
       [error(400, "invalid_grant"), "grant_dead"],
     ];
     for (const [handler, kind] of answers) {
       server.on("/token", handler);
-      expect((await adapterFor(server, { deadGrantCodes: ["token_inactive"] }).refresh(refreshRequest())).kind).toBe(kind);
+      expect((await adapterFor(server, { deadGrantCodes: ["session_gone"] }).refresh(refreshRequest())).kind).toBe(kind);
     }
-    expect((await outcomeOf(error(401, "token_inactive"))).kind).toBe("refused");
+    expect((await outcomeOf(error(401, "session_gone"))).kind).toBe("refused");
   });
 
   it("tells which code refused, so that a scope that is not granted can be told apart", async () => {
