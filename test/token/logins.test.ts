@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { LoginSessionHandle } from "../../src/session/login-session.ts";
+import type { LoginSessionHandle, RefreshToken } from "../../src/session/login-session.ts";
 import { settle } from "../support/manual-clock.ts";
 import { Hold, makeBench, tryAcquire } from "../support/token-bench.ts";
 
@@ -42,6 +42,87 @@ describe("a new login", () => {
     expect(one.events).toMatchObject([{ event: "login_completed", login: record.handle }]);
     for (const token of [record.refreshToken, record.accessTokens[0]?.accessToken, record.idToken, record.id])
       expect(JSON.stringify(one.events)).not.toContain(String(token));
+  });
+
+  it("holds what was verified, and nothing else", async () => {
+    const { clock, one, server } = makeBench();
+    const login = server.signIn("alice", "main", "sid-1");
+    await clock.advance(2_000);
+    const record = await one.logins.start(login, { kind: "browser" });
+    expect(record).toEqual({
+      id: record.id,
+      handle: record.handle,
+      authorizationServer: "main",
+      principal: login.principal,
+      profile: { name: "alice" },
+      origin: { kind: "browser" },
+      createdAt: clock.now(),
+      lastUsedAt: clock.now(),
+      epoch: 1,
+      generation: 1,
+      version: 1,
+      state: "live",
+      reason: undefined,
+      refreshToken: login.tokens.refreshToken,
+      refreshTokenHash: one.core.hash(login.tokens.refreshToken ?? ("" as RefreshToken)),
+      consumedRefreshTokenHash: undefined,
+      importedRefreshTokenHash: undefined,
+      refreshTokenExpiresAt: undefined,
+      accessTokens: [
+        {
+          target: { scopes: [] },
+          accessToken: login.tokens.accessToken,
+          grantedScopes: [],
+          obtainedAt: login.obtainedAt,
+          expiresAt: login.obtainedAt + 30_000,
+        },
+      ],
+      idToken: login.tokens.idToken,
+      pending: undefined,
+      queued: undefined,
+      attempts: [],
+      observed: { rotation: "unknown", introspection: "unknown" },
+      health: { lastRefreshAt: clock.now(), failures: 0, refusals: 0 },
+      revocation: "none",
+      debts: [],
+      nextDueAt: login.obtainedAt + 19_500,
+    });
+  });
+
+  it("remembers the refresh token that was given for its own: as imported, and as consumed if it was rotated", async () => {
+    const { one, server } = makeBench();
+    const given = "rt-given" as RefreshToken;
+    const rotated = await one.logins.start(server.signIn("alice"), { kind: "import" }, given);
+    expect(rotated).toMatchObject({ importedRefreshTokenHash: one.core.hash(given), consumedRefreshTokenHash: one.core.hash(given) });
+    const login = server.signIn("alice");
+    const same = await one.logins.start(login, { kind: "import" }, login.tokens.refreshToken);
+    expect(same).toMatchObject({ importedRefreshTokenHash: same.refreshTokenHash, consumedRefreshTokenHash: undefined });
+  });
+
+  it("knows the end of its refresh token by what the server says, else by the configuration, else by introspection", async () => {
+    const started = async (said: number | undefined, configured: number | undefined, learnt: number | undefined): Promise<unknown> => {
+      const { one, server } = makeBench(
+        { refreshExpiresInSeconds: said },
+        { authorizationServer: { refreshTokenLifetimeSeconds: configured } },
+      );
+      one.core.issuers.mustGet("main").learntRefreshLifetimeSeconds = learnt;
+      const login = server.signIn("alice");
+      const record = await one.logins.start(login, { kind: "browser" });
+      return record.refreshTokenExpiresAt === undefined ? undefined : (record.refreshTokenExpiresAt - login.obtainedAt) / 1000;
+    };
+    expect(await started(600, 700, 800)).toBe(600);
+    expect(await started(undefined, 700, 800)).toBe(700);
+    expect(await started(undefined, undefined, 800)).toBe(800);
+    expect(await started(undefined, undefined, undefined)).toBeUndefined();
+  });
+
+  it("shows that the authorization server is back: who waits there may try at once", async () => {
+    const { one, server } = makeBench();
+    const { gate } = one.core.issuers.mustGet("main");
+    (await gate.enter("user", 0).entered).leave({ kind: "client_broken" });
+    expect(gate.paused).toBe(true);
+    await one.logins.start(server.signIn("alice"), { kind: "browser" });
+    expect(gate).toMatchObject({ paused: false, closedForMs: 0 });
   });
 
   it("is due by the age of its tokens, not by the moment that it is stored (I14)", async () => {
