@@ -1,7 +1,12 @@
+import { generateKeyPairSync } from "node:crypto";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { type ClientMetadata, Provider } from "oidc-provider";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type DemoAuthorizationServer, startDemoAuthorizationServer } from "../../src/demo/authorization-server.ts";
 import { signInByForm } from "../../src/demo/scripted-browser.ts";
 import type { AuthorizationServers } from "../../src/oidc/authorization-servers.ts";
+import type { AuthorizationServerSettings } from "../../src/oidc/settings.ts";
 import type { RefreshToken } from "../../src/session/login-session.ts";
 import type { RawReply, VerifiedLogin } from "../../src/token/ports.ts";
 import { adapterFor, refreshRequest } from "./fixtures.ts";
@@ -90,5 +95,77 @@ describe("against a strict authorization server (oidc-provider)", () => {
     const wrong = adapterFor(server, { clientId: server.clientId, clientSecret: "wrong" });
     expect((await wrong.refresh(refreshRequest())).kind).toBe("client_broken");
     expect((await adapter.refresh(refreshRequest({ refreshToken: "unknown" as RefreshToken }))).kind).toBe("grant_dead");
+  });
+});
+
+describe("how a client proves itself to a strict authorization server (oidc-provider)", () => {
+  const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 });
+  const ec = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const pem = (key: typeof rsa.privateKey): string => key.export({ type: "pkcs8", format: "pem" }).toString();
+  const odd = "a b+c%d&e=f:g/~!";
+  const client = (client_id: string, metadata: Partial<ClientMetadata>): ClientMetadata => ({
+    client_id,
+    redirect_uris: ["https://latchkey.example/login/callback"],
+    grant_types: ["authorization_code", "refresh_token"],
+    id_token_signed_response_alg: "ES256",
+    ...metadata,
+  });
+  const keyed = (key: typeof rsa.publicKey, alg: "RS256" | "PS256" | "ES256"): Partial<ClientMetadata> => ({
+    token_endpoint_auth_method: "private_key_jwt",
+    token_endpoint_auth_signing_alg: alg,
+    jwks: { keys: [{ ...key.export({ format: "jwk" }), alg, use: "sig", kid: "k" } as never] },
+  });
+  let http: Server;
+  let issuer: string;
+
+  beforeAll(async () => {
+    http = createServer();
+    await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));
+    issuer = `http://127.0.0.1:${(http.address() as AddressInfo).port}`;
+    const provider = new Provider(issuer, {
+      clients: [
+        client("basic", { client_secret: odd, token_endpoint_auth_method: "client_secret_basic" }),
+        client("plus", { client_secret: "a+b", token_endpoint_auth_method: "client_secret_basic" }),
+        client("post", { client_secret: odd, token_endpoint_auth_method: "client_secret_post" }),
+        client("public", { token_endpoint_auth_method: "none" }),
+        client("rs256", keyed(rsa.publicKey, "RS256")),
+        client("ps256", keyed(rsa.publicKey, "PS256")),
+        client("es256", keyed(ec.publicKey, "ES256")),
+      ],
+      jwks: { keys: [{ ...ec.privateKey.export({ format: "jwk" }), alg: "ES256", use: "sig", kid: "s" } as never] },
+      enabledJWA: { clientAuthSigningAlgValues: ["RS256", "PS256", "ES256"] },
+      cookies: { keys: ["a-key-of-this-test"] },
+      features: { devInteractions: { enabled: false } },
+    });
+    http.on("request", provider.callback());
+  });
+  afterAll(() => {
+    http.closeAllConnections();
+    http.close();
+  });
+
+  it.each<[string, Partial<AuthorizationServerSettings>]>([
+    ["basic with a secret of every kind of character", { clientId: "basic", clientSecret: odd }],
+    ["post", { clientId: "post", clientSecret: odd, clientAuthentication: "client_secret_post" }],
+    ["nothing", { clientId: "public", clientSecret: undefined }],
+    ["an RSA key", { clientId: "rs256", clientSecret: undefined, clientKey: pem(rsa.privateKey) }],
+    [
+      "an RSA key with PSS",
+      { clientId: "ps256", clientKey: JSON.stringify({ ...rsa.privateKey.export({ format: "jwk" }), alg: "PS256" }) },
+    ],
+    ["an elliptic key", { clientId: "es256", clientSecret: undefined, clientKey: pem(ec.privateKey), clientKeyId: "k" }],
+    [
+      "a key, in an assertion for the token endpoint",
+      { clientId: "rs256", clientKey: pem(rsa.privateKey), clientAssertionAudience: "token_endpoint" },
+    ],
+  ])("by %s: it hears about the refresh token, and not about the client", async (_name, changes) => {
+    expect((await adapterFor({ issuer }, changes).refresh(refreshRequest())).kind).toBe("grant_dead");
+  });
+
+  it.each<[string, Partial<AuthorizationServerSettings>]>([
+    ["a secret that is not encoded where it should be", { clientId: "plus", clientSecret: "a+b", clientSecretEncoding: "raw" }],
+    ["another key", { clientId: "es256", clientKey: pem(generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey) }],
+  ])("by %s: the client is told apart from the login (F16)", async (_name, changes) => {
+    expect((await adapterFor({ issuer }, changes).refresh(refreshRequest())).kind).toBe("client_broken");
   });
 });
