@@ -32,9 +32,15 @@ for (const [index, file] of files.entries()) {
 console.log(mutationReport(root, files));
 process.exitCode = failed ? 1 : 0;
 
+/** First without the slow tests; then what is left alive meets those too: only that is tried again. */
 function mutate(file: string): boolean {
-  const stryker = join(root, "node_modules/@stryker-mutator/core/bin/stryker.js");
-  const options = ["--mutate", file, "--concurrency", values.concurrency, ...(values.force ? ["--force"] : [])];
   console.log(`mutate ${file}`);
-  return spawnSync(process.execPath, [stryker, "run", ...options], { cwd: root, stdio: "inherit" }).status === 0;
+  return stryker(file, "quick", values.force) && stryker(file, "all", false);
+}
+
+function stryker(file: string, tests: "quick" | "all", force: boolean): boolean {
+  const bin = join(root, "node_modules/@stryker-mutator/core/bin/stryker.js");
+  const options = ["--mutate", file, "--concurrency", values.concurrency, ...(force ? ["--force"] : [])];
+  const env = { ...process.env, LATCHKEY_MUTATE: tests };
+  return spawnSync(process.execPath, [bin, "run", ...options], { cwd: root, stdio: "inherit", env }).status === 0;
 }
