@@ -16,6 +16,7 @@ export type AuditEventName =
   | "late_reply_adopted"
   | "late_reply_dropped"
   | "late_reply_revoked"
+  | "kept_reply_found"
   | "identity_mismatch"
   | "revocation_done"
   | "revocation_failed"

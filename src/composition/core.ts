@@ -13,6 +13,7 @@ import type { Store } from "../session/store.ts";
 import { deadLoginError } from "../token/acquire-error.ts";
 import { Imports } from "../token/imports.ts";
 import { Issuers } from "../token/issuers.ts";
+import { JournalReplay } from "../token/journal-replay.ts";
 import { LoginSessionLocks } from "../token/login-session-locks.ts";
 import { Logins } from "../token/logins.ts";
 import { Logout } from "../token/logout.ts";
@@ -63,6 +64,8 @@ export interface Core {
   readonly audit: Audit;
   readonly tools: ToolTable;
   readonly heartbeat: Heartbeat;
+  /** Resolves when nothing that an earlier process left behind stands in the way: then it may be used. It never rejects. */
+  readonly ready: Promise<void>;
   /** Lets what is under way come to its end, at most `limitMs`. Call it after the wires are closed. */
   close(limitMs: number): Promise<void>;
 }
@@ -71,7 +74,7 @@ export interface Core {
 export function composeCore(options: CoreOptions): Core {
   const { config, clock, logger } = options;
   const audit = loggingAudit(logger);
-  const { store, hashRefreshToken } = options.opened;
+  const { store, hashRefreshToken, journal } = options.opened;
   const sessions = new LoginSessions(store.loginSessions, logger);
   const authorizationServers = new AuthorizationServers(authorizationServerSettings(config), {
     clock,
@@ -93,6 +96,7 @@ export function composeCore(options: CoreOptions): Core {
     random,
     hash: hashRefreshToken,
     policy: tokenPolicy(config),
+    journal,
     owner: randomSecret(),
   };
   const flights = new RefreshFlights(core);
@@ -138,7 +142,12 @@ export function composeCore(options: CoreOptions): Core {
     concurrency: heartbeatConcurrency,
     leaseMs: heartbeatLeaseMs,
   });
-  heartbeat.start();
+  const replay = new JournalReplay(core);
+  let isClosing = false;
+  // What is in the journal first: the heartbeat would take its attempts for lost and present a spent refresh token again.
+  const ready = replay.start().then(() => {
+    if (!isClosing) heartbeat.start();
+  });
   return {
     store,
     sessions,
@@ -151,7 +160,10 @@ export function composeCore(options: CoreOptions): Core {
     audit,
     tools,
     heartbeat,
+    ready,
     close: async (limitMs) => {
+      isClosing = true;
+      replay.stop();
       // What the heartbeat works on is drained below, within the limit.
       void heartbeat.stop();
       await maintenance.drain(limitMs);

@@ -57,6 +57,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
       opened,
       loginLink: (repair) => (repair === undefined ? `${publicUrl}/login` : `${publicUrl}/login?repair=${repair}`),
     });
+    await core.ready;
     return serve(options, listener, publicUrl, core);
   } catch (error) {
     await opened?.store.close();

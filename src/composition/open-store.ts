@@ -5,6 +5,7 @@ import type { Config } from "../config/schema.ts";
 import { LatchkeyError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import { type RefreshTokenHasher, refreshTokenHasher } from "../session/random.ts";
+import type { ReplyJournal } from "../session/reply-journal.ts";
 import type { Store } from "../session/store.ts";
 import type { SealingKey } from "../store/key-ring.ts";
 import { MemoryStore } from "../store/memory.ts";
@@ -15,6 +16,8 @@ import { storeFileProblem } from "../store/store-file.ts";
 export interface OpenedStore {
   readonly store: Store;
   readonly hashRefreshToken: RefreshTokenHasher;
+  /** Undefined: nothing survives the process anyway. */
+  readonly journal?: ReplyJournal | undefined;
 }
 
 /** A store in memory: for one process, nothing survives its end. */
@@ -31,8 +34,8 @@ export async function openStore(config: Config, services: { readonly clock: Cloc
       // Loaded when it is needed: the demo starts sooner without.
       const { openSqliteStore } = await import("../store/sqlite-store.ts");
       const options = { ...sqliteSettings(config), ...services, audit: loggingAudit(services.logger) };
-      const { store, refreshTokenKey } = await openSqliteStore(options);
-      return { store, hashRefreshToken: refreshTokenHasher(refreshTokenKey) };
+      const { store, refreshTokenKey, journal } = await openSqliteStore(options);
+      return { store, hashRefreshToken: refreshTokenHasher(refreshTokenKey), journal };
     }
   }
 }

@@ -3,7 +3,7 @@ import type { KeyRing } from "./key-ring.ts";
 
 /** What a sealed text belongs to. It unseals only there: of the same kind and id, at the same generation and version. */
 export interface SealContext {
-  readonly kind: "login_session" | "login_transaction" | "index_key";
+  readonly kind: "login_session" | "login_transaction" | "index_key" | "kept_reply";
   readonly id: string;
   readonly generation: number;
   readonly version: number;

@@ -2,10 +2,12 @@ import { randomBytes } from "node:crypto";
 import type { Audit } from "../audit/audit.ts";
 import type { Clock } from "../clock.ts";
 import type { Logger } from "../logger.ts";
+import type { ReplyJournal } from "../session/reply-journal.ts";
 import type { Store } from "../session/store.ts";
 import { IndexHashes } from "./index-hashes.ts";
 import { hasIndexKey, loadIndexKey } from "./index-key.ts";
 import type { SealingKey } from "./key-ring.ts";
+import { LocalReplyJournal } from "./local-reply-journal.ts";
 import { Quarantine } from "./quarantine.ts";
 import { SealedLoginSessions } from "./sealed-login-sessions.ts";
 import { Sealer } from "./sealer.ts";
@@ -34,6 +36,8 @@ export interface OpenedSqliteStore {
   readonly store: Store;
   /** The key for the hashes of refresh tokens: the same in each process that opens this store. */
   readonly refreshTokenKey: Buffer;
+  /** For replies that the file does not take at once. It is closed with the store. */
+  readonly journal: ReplyJournal;
 }
 
 /**
@@ -50,6 +54,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Open
     const sealer = new Sealer(ring);
     const quarantine = new Quarantine(logger, audit);
     const changes = new ChangeFeed(db, { clock, logger, writer: randomBytes(9).toString("base64url") });
+    const journal = await LocalReplyJournal.open({ directory: `${file}.replies`, keeps: "when_refused", sealer, logger, audit });
     const now = (): number => clock.now();
     const sealed = new SealedLoginSessions(sealer, hashes, quarantine);
     return {
@@ -61,10 +66,12 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Open
         importIntents: new SqliteImportIntents(db, now),
         close: async () => {
           changes.close();
+          await journal.close();
           await db.close();
         },
       },
       refreshTokenKey: hashes.refreshTokenKey,
+      journal,
     };
   } catch (error) {
     await db.close();

@@ -29,16 +29,22 @@ const strangeTries = 8;
 
 /**
  * The same for an outcome that must not be lost (I4): while the store cannot be reached it is tried again, with backoff,
- * until it is written. Rejects with any other error that stays.
+ * until it is written. `refused` is called when the first try fails. Rejects with any other error that stays.
  */
-export async function applyOutcome(core: TokenCore, id: LoginSessionId, change: Change): Promise<LoginSession | undefined> {
+export async function applyOutcome(
+  core: TokenCore,
+  id: LoginSessionId,
+  change: Change,
+  refused: () => void = () => {},
+): Promise<LoginSession | undefined> {
   for (let tries = 0; ; tries += 1) {
     try {
       return await applyChange(core, id, change);
     } catch (error) {
       const away = error instanceof LatchkeyError && error.code === "store_unavailable";
       if (!away && tries >= strangeTries) throw error;
-      if (tries === 0) core.logger.error("The outcome of a refresh could not be stored; it is kept in memory and tried again.", { error });
+      if (tries === 0) refused();
+      if (tries === 0) core.logger.error("The outcome of a refresh could not be stored; it is kept and tried again.", { error });
       await sleep(core.clock, backoffMs(tries, core.random, 250, 5_000));
     }
   }

@@ -1,5 +1,6 @@
-import type { Attempt, LoginSession } from "../session/login-session.ts";
+import type { Attempt, LoginSession, PendingReply } from "../session/login-session.ts";
 import { applyOutcome } from "./apply-change.ts";
+import { keepUntilStored } from "./keep-until-stored.ts";
 import { liveDueAt } from "./limits.ts";
 import type { RawReply, RevocableToken, VerifiedReply } from "./ports.ts";
 import { tokensOf } from "./raw-tokens.ts";
@@ -18,30 +19,50 @@ export async function settleReply(
   attempt: Attempt,
   reply: RawReply,
 ): Promise<LoginSession | undefined> {
+  const { record, arrival } = await storeReply(core, claimed, attempt, reply);
+  return record !== undefined && arrival === "keep" ? verifyPending(core, record) : record;
+}
+
+/** What became of a reply in the store. */
+interface StoredReply {
+  /** As it is afterwards; undefined: it is gone, and what the reply brought was revoked. */
+  readonly record: LoginSession | undefined;
+  readonly arrival: Arrival["kind"];
+}
+
+/** The same without looking into the reply: one that is `keep` is verified later. The same reply twice does nothing more. */
+export async function storeReply(
+  core: TokenCore,
+  claimed: Pick<LoginSession, "id" | "authorizationServer" | "principal">,
+  attempt: Attempt,
+  reply: RawReply,
+): Promise<StoredReply> {
   const { id, authorizationServer, principal } = claimed;
-  let arrival: Arrival["kind"] = "drop";
-  const record = await applyOutcome(core, id, (current) => {
-    // The first try may have been written although its acknowledgement was lost (F10).
-    if (storedReplies(current).some((each) => each.attemptId === attempt.id)) {
-      arrival = "keep";
-      return undefined;
-    }
-    const decided = arrive(current, attempt, {
-      attemptId: attempt.id,
-      target: attempt.target,
-      sentAt: reply.sentAt,
-      receivedAt: reply.receivedAt,
-      body: reply.body,
-      verificationTries: 0,
-      nextVerificationAt: reply.receivedAt,
-    });
-    arrival = decided.kind;
-    if (decided.kind === "revoke") return oweLate(core, current, tokensOf(reply.body), principal.sid);
-    return decided.kind === "keep" ? decided.next : undefined;
+  const kept = { loginSession: { id, authorizationServer, principal }, attempt, ...reply };
+  return keepUntilStored(core, kept, async (refused) => {
+    let arrival: Arrival["kind"] = "drop";
+    const change = (current: LoginSession): LoginSession | undefined => {
+      // The first try may have been written although its acknowledgement was lost (F10).
+      if (storedReplies(current).some((each) => each.attemptId === attempt.id)) {
+        arrival = "keep";
+        return undefined;
+      }
+      const decided = arrive(current, attempt, pendingOf(attempt, reply));
+      arrival = decided.kind;
+      if (decided.kind === "revoke") return oweLate(core, current, tokensOf(reply.body), principal.sid);
+      return decided.kind === "keep" ? decided.next : undefined;
+    };
+    const record = await applyOutcome(core, id, change, refused);
+    // The login session is over for so long that its record is gone: nothing can hold the tokens, so they are revoked here (I4).
+    if (record === undefined) await revokeAll(core, authorizationServer, tokensOf(reply.body));
+    report(core, record, arrival, reply);
+    return { record, arrival };
   });
-  // The login session is over for so long that its record is gone: nothing can hold the tokens, so they are revoked here (I4).
-  if (record === undefined) await revokeAll(core, authorizationServer, tokensOf(reply.body));
-  return settleArrival(core, record, arrival, reply);
+}
+
+function pendingOf(attempt: Attempt, { sentAt, receivedAt, body }: RawReply): PendingReply {
+  const { id, target } = attempt;
+  return { attemptId: id, target, sentAt, receivedAt, body, verificationTries: 0, nextVerificationAt: receivedAt };
 }
 
 /** A login session that lives is not refreshed any sooner for what it owes. */
@@ -57,22 +78,16 @@ function oweLate(
   return { ...next, nextDueAt: next.state === "live" ? liveDueAt(core, next, now) : record.nextDueAt };
 }
 
-async function settleArrival(
-  core: TokenCore,
-  record: LoginSession | undefined,
-  arrival: Arrival["kind"],
-  reply: RawReply,
-): Promise<LoginSession | undefined> {
-  if (record === undefined) return undefined;
+function report(core: TokenCore, record: LoginSession | undefined, arrival: Arrival["kind"], reply: RawReply): void {
+  if (record === undefined) return;
   switch (arrival) {
     case "keep":
-      return verifyPending(core, record);
+      return;
     case "revoke":
       core.audit.record({ event: "late_reply_revoked", login: record.handle, tokens: tokensOf(reply.body).length });
-      return record;
+      return;
     case "drop":
       core.audit.record({ event: "late_reply_dropped", login: record.handle, generation: record.generation, state: record.state });
-      return record;
   }
 }
 

@@ -3,6 +3,7 @@ import type { Clock } from "../clock.ts";
 import type { Logger } from "../logger.ts";
 import type { LoginSessions } from "../session/login-sessions.ts";
 import type { RefreshTokenHasher } from "../session/random.ts";
+import type { ReplyJournal } from "../session/reply-journal.ts";
 import type { Issuers } from "./issuers.ts";
 import type { LoginSessionLocks } from "./login-session-locks.ts";
 import type { AuthorizationServerPort, TokenPolicy } from "./ports.ts";
@@ -20,6 +21,8 @@ export interface TokenCore {
   readonly random: () => number;
   readonly hash: RefreshTokenHasher;
   readonly policy: TokenPolicy;
+  /** Keeps replies while the store cannot; undefined: the store is this process's memory. */
+  readonly journal?: ReplyJournal | undefined;
   /** This process, in attempts. */
   readonly owner: string;
 }

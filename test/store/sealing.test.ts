@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { AccessToken, IdToken, LoginSession, RefreshToken, RefreshTokenHash } from "../../src/session/login-session.ts";
@@ -54,7 +54,9 @@ describe("a dump of the store", () => {
       browserBinding: "b",
       expiresAt: bench.clock.now() + 1_000,
     });
-    const files = readdirSync(bench.folder);
+    const files = readdirSync(bench.folder, { recursive: true, encoding: "utf8" }).filter((file) =>
+      statSync(join(bench.folder, file)).isFile(),
+    );
     expect(files).toEqual(expect.arrayContaining(["latchkey.db", "latchkey.db-wal", "sealing-keys.json"]));
     const read = (file: string): string => readFileSync(join(bench.folder, file), "latin1");
     const secret = /"key": "(.+)"/.exec(read("sealing-keys.json"))?.[1] ?? "none";

@@ -6,6 +6,7 @@ import { type Logger, silentLogger } from "../../src/logger.ts";
 import type { AccessTokenEntry, LoginSession, LoginSessionId } from "../../src/session/login-session.ts";
 import { LoginSessions, type WatchedLoginSession } from "../../src/session/login-sessions.ts";
 import { refreshTokenHasher } from "../../src/session/random.ts";
+import type { ReplyJournal } from "../../src/session/reply-journal.ts";
 import type { ImportIntentStore, LoginSessionStore } from "../../src/session/store.ts";
 import { MemoryStore } from "../../src/store/memory.ts";
 import { Imports } from "../../src/token/imports.ts";
@@ -49,6 +50,7 @@ export interface ReplicaOptions {
   readonly loginSessions?: LoginSessionStore;
   readonly importIntents?: ImportIntentStore;
   readonly owner?: string;
+  readonly journal?: ReplyJournal;
   readonly authorizationServer?: Partial<AuthorizationServerPolicy>;
   readonly policy?: Partial<TokenPolicy>;
   readonly random?: () => number;
@@ -89,6 +91,7 @@ export function makeReplica(options: ReplicaOptions): Replica {
     hash: refreshTokenHasher(Buffer.from("a key for tests")),
     policy: { idleLimitSeconds: 14 * day, tombstoneSeconds: day, ...options.policy },
     owner: options.owner ?? "replica-1",
+    journal: options.journal,
   };
   const flights = new RefreshFlights(core);
   const debts = new RevocationDebts(core);

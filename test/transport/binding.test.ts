@@ -11,12 +11,6 @@ beforeEach(async () => {
 });
 afterEach(() => bench.stop());
 
-async function openSse(key: string): Promise<RawStream> {
-  const stream = await RawStream.open(`${bench.url}/sse`, { authorization: `Bearer ${key}` });
-  await stream.until(({ text }) => text.includes("sessionId="));
-  return stream;
-}
-
 const json = { "content-type": "application/json", accept: "application/json, text/event-stream" };
 
 const body = JSON.stringify(callMessage(7, "whoami"));
@@ -70,8 +64,8 @@ describe("a connection", () => {
 describe("an open stream", () => {
   test("closes at once when its connection key is removed, whatever was presented on it since; those of other keys stay", async () => {
     await bench.addKey("alice", "lk_lost");
-    const lost = await openSse("lk_lost");
-    const others = await openSse("lk_alice");
+    const lost = await bench.openSse("lk_lost");
+    const others = await bench.openSse("lk_alice");
     const id = await bench.initialize("lost");
     const call = bench.post("lost", id, callMessage(1, "hold"));
     const mixed = await bench.initialize("alice");
@@ -114,7 +108,7 @@ describe("an open stream", () => {
       bench.registry.abortCalls(alice);
       throw storeAway();
     };
-    const sse = await openSse("lk_alice");
+    const sse = await bench.openSse("lk_alice");
     const id = await bench.initialize("alice");
     const call = bench.post("alice", id, callMessage(1, "hold"));
     const bobs = bench.post("bob", await bench.initialize("bob"), callMessage(1, "hold"));
