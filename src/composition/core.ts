@@ -84,11 +84,20 @@ export function composeCore(options: CoreOptions): Core {
   });
   logChosenPresets(config, logger);
   const random = (): number => Math.random();
-  const { concurrencyPerIssuer, intervalSeconds } = config.heartbeat;
+  const { concurrencyPerIssuer, refreshesPerSecondPerIssuer, intervalSeconds } = config.heartbeat;
+  // No store counts the processes that share it yet: each takes the whole of the limits.
+  const liveReplicas = (): number => 1;
   const core: TokenCore = {
     sessions,
     server: authorizationServers,
-    issuers: new Issuers(authorizationServerPolicies(config), { clock, audit, random, concurrencyPerIssuer }),
+    issuers: new Issuers(authorizationServerPolicies(config), {
+      clock,
+      audit,
+      random,
+      concurrencyPerIssuer,
+      refreshesPerSecondPerIssuer,
+      liveReplicas,
+    }),
     locks: new LoginSessionLocks(),
     clock,
     logger,

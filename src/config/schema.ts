@@ -23,6 +23,11 @@ const heartbeatSection = z
     concurrencyPerIssuer: count({ min: 1, max: 1000 })
       .default(16)
       .describe("How many refreshes may be under way at one authorization server. Default: 16."),
+    refreshesPerSecondPerIssuer: count({ min: 1, max: 100_000 })
+      .default(500)
+      .describe(
+        "How many refreshes may begin at one authorization server in a second, on average; callers who wait go first. Default: 500, twice what 5,000 login sessions with access tokens of 30 s need.",
+      ),
   })
   .prefault({});
 

@@ -7,11 +7,20 @@ import { readErrorReply } from "./error-reply.ts";
 import type { HttpAnswer } from "./http-exchange.ts";
 import { parseJsonObject } from "./json.ts";
 import { findEndpoint } from "./metadata.ts";
+import { retryAfterSeconds } from "./retry-after.ts";
 
 /** Asks whether a refresh token is active (RFC 7662). It is no presentation. Whether the answer can be trusted is the caller's to know (F46). Never rejects. */
 export async function introspect(server: AuthorizationServer, token: RefreshToken): Promise<IntrospectionOutcome> {
   const looked = await server.look();
-  if (looked.kind === "unavailable") return { kind: "unavailable", cause: server.unavailable(looked.failure) };
+  if (looked.kind === "unavailable") {
+    const { retryAfterSeconds: wait, cause } = looked.failure;
+    return {
+      kind: "unavailable",
+      answered: cause instanceof AnswerFault,
+      retryAfterSeconds: wait,
+      cause: server.unavailable(looked.failure),
+    };
+  }
   if (findEndpoint(server.settings, looked.metadata, "introspection").kind === "missing") return { kind: "unsupported" };
   const forming = await server.form(looked.metadata, (configuration) =>
     tokenIntrospection(configuration, token, { token_type_hint: "refresh_token" }),
@@ -29,12 +38,14 @@ export function readIntrospection(answer: HttpAnswer, clockAheadMs = 0): Introsp
   const passing = status < 400 || status === 408 || status === 429 || (status >= 500 && status !== 501);
   if (status !== 200) {
     if (!passing) return { kind: "unsupported" };
-    return { kind: "unavailable", cause: new AnswerFault("the introspection endpoint", answer, readErrorReply(answer).code) };
+    const cause = new AnswerFault("the introspection endpoint", answer, readErrorReply(answer).code);
+    return { kind: "unavailable", answered: true, retryAfterSeconds: retryAfterSeconds(answer.headers, answer.receivedAt), cause };
   }
   const reply = answer.bodyFault === undefined ? parseJsonObject(answer.body) : undefined;
   if (typeof reply?.active !== "boolean")
     return {
       kind: "unavailable",
+      answered: true,
       cause: answer.bodyFault ?? new AnswerFault("the introspection endpoint", answer, undefined, "with something else"),
     };
   if (!reply.active) return { kind: "inactive" };

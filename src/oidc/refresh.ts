@@ -2,6 +2,7 @@ import { refreshTokenGrant } from "openid-client";
 import type { Clock } from "../clock.ts";
 import type { AccessTokenTarget } from "../session/login-session.ts";
 import type { RefreshOutcome, RefreshRequest } from "../token/ports.ts";
+import { AnswerFault } from "./answer-fault.ts";
 import type { AuthorizationServer } from "./authorization-server.ts";
 import { findEndpoint } from "./metadata.ts";
 import { classifyRefresh } from "./refresh-outcome.ts";
@@ -18,7 +19,11 @@ export async function refresh(server: AuthorizationServer, request: RefreshReque
   const deadline = clock.monotonic() + request.timeoutMs;
   const looked = await within(clock, request.timeoutMs, server.look());
   if (looked === "late") return notSent(server, { problem: "its discovery document did not come in time" });
-  if (looked.kind === "unavailable") return notSent(server, looked.failure);
+  if (looked.kind === "unavailable") {
+    const outcome = notSent(server, looked.failure);
+    // It can be reached, and says that it is not well.
+    return looked.failure.cause instanceof AnswerFault ? { ...outcome, kind: "server_error" } : outcome;
+  }
   const endpoint = findEndpoint(settings, looked.metadata, "token");
   if (endpoint.kind === "missing") return notSent(server, endpoint);
   const parameters = targetParameters(settings, request.target);
@@ -39,7 +44,7 @@ function targetParameters(settings: AuthorizationServerSettings, target: AccessT
   };
 }
 
-function notSent(server: AuthorizationServer, failure: Failure): RefreshOutcome {
+function notSent(server: AuthorizationServer, failure: Failure): Extract<RefreshOutcome, { kind: "not_sent" }> {
   return { kind: "not_sent", retryAfterSeconds: failure.retryAfterSeconds, cause: server.unavailable(failure) };
 }
 

@@ -1,5 +1,5 @@
 import { LatchkeyError } from "../errors.ts";
-import type { EndedReason, LoginRequiredReason, LoginSession } from "../session/login-session.ts";
+import type { EndedReason, FailureKind, LoginRequiredReason, LoginSession } from "../session/login-session.ts";
 import type { FlightResult } from "./flight-result.ts";
 import type { Issuer } from "./issuers.ts";
 
@@ -51,10 +51,21 @@ export function insufficientScopeError(record: LoginSession, issuer: Issuer): La
 }
 
 function sentence(record: LoginSession, issuer: Issuer, failure: FlightResult["failure"]): string {
-  const server = issuer.policy.issuer;
-  if (issuer.gate.paused || failure?.kind === "client_broken")
-    return `The authorization server ${server} refuses Latchkey's own client credentials: check clientId and clientSecret in the configuration.`;
-  switch (failure?.kind ?? record.health.lastFailure?.kind) {
+  const kind = issuer.gate.paused ? "client_broken" : (failure?.kind ?? lastFailureOf(record, issuer));
+  return troubleText(issuer.policy.issuer, kind);
+}
+
+/** A closed gate speaks for itself; what this login session met last may be of another kind, and long ago. */
+function lastFailureOf(record: LoginSession, { gate }: Issuer): FailureKind | undefined {
+  const own = record.health.lastFailure?.kind;
+  return gate.closedForMs > 0 || own === "not_sent" ? (gate.lastFailure ?? own) : own;
+}
+
+/** What is wrong with the authorization server, in a sentence for a person. */
+export function troubleText(server: string, kind: FailureKind | undefined): string {
+  switch (kind) {
+    case "client_broken":
+      return `The authorization server ${server} refuses Latchkey's own client credentials: check clientId and clientSecret in the configuration.`;
     case "not_sent":
       return `The authorization server ${server} cannot be reached, so the access token could not be refreshed.`;
     case "server_error":
@@ -66,7 +77,6 @@ function sentence(record: LoginSession, issuer: Issuer, failure: FlightResult["f
     case "unverified":
       return `The reply of the authorization server ${server} could not be verified yet.`;
     case "grant_dead":
-    case "client_broken":
     case undefined:
       return `The access token could not be refreshed at the authorization server ${server}.`;
   }

@@ -151,13 +151,13 @@ export function verdictOf(outcome: Failure): GateVerdict {
   switch (outcome.kind) {
     case "not_sent":
     case "server_error":
-      return { kind: "sick", retryAfterSeconds: outcome.retryAfterSeconds };
+      return { kind: "sick", failure: outcome.kind, retryAfterSeconds: outcome.retryAfterSeconds };
     case "ambiguous":
-      return { kind: "sick" };
+      return { kind: "sick", failure: outcome.kind };
     case "refused":
       return outcome.retryAfterSeconds === undefined
         ? { kind: "answered" }
-        : { kind: "sick", retryAfterSeconds: outcome.retryAfterSeconds };
+        : { kind: "sick", failure: outcome.kind, retryAfterSeconds: outcome.retryAfterSeconds };
     case "grant_dead":
       return { kind: "answered" };
     case "client_broken":

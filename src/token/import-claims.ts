@@ -4,6 +4,7 @@ import type { ImportIntent } from "../session/import-intent.ts";
 import type { LoginSession, RefreshTokenHash } from "../session/login-session.ts";
 import { randomSecret } from "../session/random.ts";
 import type { ImportIntentStore } from "../session/store.ts";
+import { troubleText } from "./acquire-error.ts";
 import type { GateTicket } from "./issuer-gate.ts";
 import { settleMs } from "./times.ts";
 import type { TokenCore } from "./token-core.ts";
@@ -45,12 +46,12 @@ export class ImportClaims {
     hash: RefreshTokenHash,
   ): Promise<ImportClaim | { readonly kind: "known"; readonly loginSession: LoginSession }> {
     const { clock, issuers } = this.#core;
-    const { gate } = issuers.mustGet(authorizationServer);
+    const { gate, policy } = issuers.mustGet(authorizationServer);
     const owner = randomSecret();
     const giveUpAt = clock.monotonic() + presentationMs + 2 * settleMs;
     for (;;) {
       if (gate.closedForMs > 0)
-        throw unavailable("The authorization server cannot be reached. Nothing was used up; try again later.", gate.closedForMs);
+        throw unavailable(`${troubleText(policy.issuer, gate.lastFailure)} Nothing was used up; try again later.`, gate.closedForMs);
       const ticket = await gate.enter("user", clock.now()).entered;
       const tried = await this.#try(hash, owner, ticket);
       if (tried !== "held") return tried;

@@ -1,9 +1,9 @@
 import type { Clock, Timer } from "../clock.ts";
 import { LatchkeyError } from "../errors.ts";
+import type { FailureKind } from "../session/login-session.ts";
+import { type GatePriority, GateQueue } from "./gate-queue.ts";
+import { RateBudget } from "./rate-budget.ts";
 import { backoffMs } from "./times.ts";
-
-/** A waiting user goes before the heartbeat. */
-export type GatePriority = "user" | "heartbeat";
 
 /** How the authorization server behaved while the ticket was held. `neutral`: nothing was asked of it. */
 export type GateVerdict =
@@ -11,7 +11,7 @@ export type GateVerdict =
   | { readonly kind: "healthy" }
   /** It answered, if only with a refusal of this one request. */
   | { readonly kind: "answered" }
-  | { readonly kind: "sick"; readonly retryAfterSeconds?: number | undefined }
+  | { readonly kind: "sick"; readonly failure?: FailureKind | undefined; readonly retryAfterSeconds?: number | undefined }
   | { readonly kind: "client_broken"; readonly retryAfterSeconds?: number | undefined }
   | { readonly kind: "neutral" };
 
@@ -28,16 +28,18 @@ export interface GatePlace {
 }
 
 export interface IssuerGateOptions {
-  /** How many presentations may be under way at one time. */
+  /** How many presentations may be under way at one time, in all replicas together. */
   readonly concurrency: number;
+  /** How many may begin in a second, in all replicas together; undefined: as many as `concurrency` lets through. */
+  readonly perSecond?: number | undefined;
+  /** How many replicas share the two limits: this process takes its part of them. Default: it is alone. */
+  readonly liveReplicas?: (() => number) | undefined;
   readonly random: () => number;
   /** Told when the gate closes because the client's credentials are refused, and when it works again. */
   readonly onPause?: (paused: boolean) => void;
 }
 
 interface Waiter {
-  priority: GatePriority;
-  readonly expiresAt: number;
   readonly admit: (ticket: GateTicket) => void;
   readonly refuse: (error: LatchkeyError) => void;
 }
@@ -46,18 +48,22 @@ interface Waiter {
 const failuresToClose = 5;
 /** A closed gate is probed at least this often. */
 const longestClosedMs = 5_000;
-/** `Retry-After` is honoured up to this. */
-const longestRetryAfterMs = 300_000;
+/** After this long one probe goes although the server asked for a longer rest: refresh tokens may live half an hour only. */
+const longestRestMs = 300_000;
 const pausedProbeMs = 60_000;
+/** So many seconds' worth of the rate budget may queue: the heartbeat brings the others again after its lease of as long. */
+const crowdSeconds = 5;
+const longestCrowd = 2_500;
 
 /**
- * Guards one authorization server (I13): a concurrency limit, and a breaker that closes after failures in a row and lets
- * one probe through at a time until one succeeds. Users go first, then the soonest expiry.
+ * Guards one authorization server (I13): a concurrency limit, a rate budget, and a breaker that closes after failures in a
+ * row and lets one probe through at a time until one succeeds. Users go first, then the soonest expiry.
  */
 export class IssuerGate {
   readonly #clock: Clock;
   readonly #options: IssuerGateOptions;
-  #waiting: Waiter[] = [];
+  readonly #waiting = new GateQueue<Waiter>();
+  readonly #budget: RateBudget;
   #inside = 0;
   #failures = 0;
   #openAt = 0;
@@ -66,11 +72,15 @@ export class IssuerGate {
   #paused = false;
   #isShutDown = false;
   #lastHealthyAt: number | undefined;
+  #lastFailure: FailureKind | undefined;
   #timer: Timer | undefined;
+  /** When the timer fires, on the monotonic clock. */
+  #wakesAt = Number.POSITIVE_INFINITY;
 
   constructor(clock: Clock, options: IssuerGateOptions) {
     this.#clock = clock;
     this.#options = options;
+    this.#budget = new RateBudget(clock, () => this.#share(options.perSecond ?? Number.POSITIVE_INFINITY));
   }
 
   /** Milliseconds until somebody may ask again; 0: now. A caller that waits for a user need not even queue. */
@@ -84,17 +94,28 @@ export class IssuerGate {
   }
 
   /**
-   * True when background work had better come back later than queue here: whoever waits holds a place that another
-   * authorization server's login sessions need. One always waits, so that a closed gate is probed.
+   * True when background work had better come back later than queue here. In front of a closed gate one waits, so that it is
+   * probed; in front of an open one as many as may be let in before they come by again, so that it is never idle meanwhile.
    */
   get isCrowded(): boolean {
-    const isHalfOpen = this.#paused || this.#failures >= failuresToClose;
-    return this.#waiting.length >= (isHalfOpen || this.closedForMs > 0 ? 1 : 2 * this.#options.concurrency);
+    if (this.#isHalfOpen || this.closedForMs > 0) return this.#waiting.size >= 1;
+    const servedMeanwhile = this.#share(this.#options.perSecond ?? longestCrowd) * crowdSeconds;
+    return this.#waiting.size >= Math.max(2 * this.#concurrency, Math.min(longestCrowd, servedMeanwhile));
+  }
+
+  /** True when whoever enters now has to wait. */
+  get isBusy(): boolean {
+    return this.#waiting.size > 0 || this.#inside >= this.#concurrency || this.closedForMs > 0;
   }
 
   /** When a refresh last succeeded here. */
   get lastHealthyAt(): number | undefined {
     return this.#lastHealthyAt;
+  }
+
+  /** What the last trouble with this authorization server was, whoever had it; undefined since a refresh succeeded. */
+  get lastFailure(): FailureKind | undefined {
+    return this.#lastFailure;
   }
 
   /** A login has just gone through there: it answers, and it accepts this client. What waits may try at once. */
@@ -114,50 +135,52 @@ export class IssuerGate {
     this.#timer?.cancel();
     const message = "The server is shutting down, so the access token was not refreshed. Connect again and repeat the call.";
     const error = new LatchkeyError("authorization_server_unavailable", message, { retryable: true, retryAfterSeconds: 1 });
-    for (const waiter of this.#waiting.splice(0)) waiter.refuse(error);
+    for (const waiter of this.#waiting.takeAll()) waiter.refuse(error);
   }
 
   /** Queues for a ticket. `expiresAt`: when the access token of the one who asks ends. */
   enter(priority: GatePriority, expiresAt: number): GatePlace {
     const { promise, resolve, reject } = Promise.withResolvers<GateTicket>();
-    const waiter: Waiter = { priority, expiresAt, admit: resolve, refuse: reject };
-    this.#waiting.push(waiter);
+    const place = this.#waiting.add({ admit: resolve, refuse: reject }, priority, expiresAt);
     if (this.#isShutDown) this.shutDown();
     else this.#admitNext();
     return {
       entered: promise,
       promote: () => {
-        waiter.priority = "user";
+        place.promote();
+        // A user may borrow from the rate budget.
+        this.#admitNext();
       },
     };
   }
 
-  #admitNext(): void {
-    while (this.#waiting.length > 0) {
-      const isHalfOpen = this.#paused || this.#failures >= failuresToClose;
-      if (this.#inside >= (isHalfOpen ? 1 : this.#options.concurrency)) return;
-      const closedForMs = this.closedForMs;
-      if (closedForMs > 0) {
-        this.#wakeAfter(closedForMs);
-        return;
-      }
-      const next = this.#takeFirst();
-      if (next === undefined) return;
-      this.#inside += 1;
-      next.admit(this.#ticket());
-    }
+  get #isHalfOpen(): boolean {
+    return this.#paused || this.#failures >= failuresToClose;
   }
 
-  #takeFirst(): Waiter | undefined {
-    let best = 0;
-    for (let index = 1; index < this.#waiting.length; index += 1) {
-      const a = this.#waiting[index];
-      const b = this.#waiting[best];
-      if (a === undefined || b === undefined) continue;
-      const before = a.priority === b.priority ? a.expiresAt < b.expiresAt : a.priority === "user";
-      if (before) best = index;
+  get #concurrency(): number {
+    return Math.max(1, Math.floor(this.#share(this.#options.concurrency)));
+  }
+
+  #share(limit: number): number {
+    return limit / Math.max(1, this.#options.liveReplicas?.() ?? 1);
+  }
+
+  #admitNext(): void {
+    for (;;) {
+      const priority = this.#waiting.nextPriority;
+      if (priority === undefined || this.#inside >= (this.#isHalfOpen ? 1 : this.#concurrency)) return;
+      const waitMs = Math.max(this.closedForMs, this.#budget.waitMs(priority));
+      if (waitMs > 0) {
+        this.#wakeAfter(waitMs);
+        return;
+      }
+      const next = this.#waiting.takeFirst();
+      if (next === undefined) return;
+      this.#inside += 1;
+      this.#budget.take();
+      next.admit(this.#ticket());
     }
-    return this.#waiting.splice(best, 1)[0];
   }
 
   #ticket(): GateTicket {
@@ -178,6 +201,7 @@ export class IssuerGate {
       case "healthy":
         this.#failures = 0;
         this.#openAt = 0;
+        this.#lastFailure = undefined;
         this.#lastHealthyAt = this.#clock.now();
         this.#setPaused(false);
         return;
@@ -186,6 +210,7 @@ export class IssuerGate {
         return;
       case "sick": {
         this.#failures += 1;
+        this.#lastFailure = verdict.failure;
         const over = this.#failures - failuresToClose;
         const breakMs = over >= 0 ? backoffMs(over, this.#options.random, 1_000, longestClosedMs) : 0;
         this.#rest(verdict.retryAfterSeconds);
@@ -194,6 +219,7 @@ export class IssuerGate {
       }
       case "client_broken":
         this.#failures += 1;
+        this.#lastFailure = "client_broken";
         this.#rest(verdict.retryAfterSeconds);
         this.#openAt = this.#clock.monotonic() + backoffMs(this.#failures, this.#options.random, 1_000, pausedProbeMs);
         this.#setPaused(true);
@@ -204,7 +230,10 @@ export class IssuerGate {
   }
 
   #rest(retryAfterSeconds = 0): void {
-    this.#restUntil = Math.max(this.#restUntil, this.#clock.monotonic() + Math.min(longestRetryAfterMs, retryAfterSeconds * 1000));
+    const restMs = retryAfterSeconds * 1000;
+    // Cut short, it ends with a single probe.
+    if (restMs > longestRestMs) this.#failures = Math.max(this.#failures, failuresToClose);
+    this.#restUntil = Math.max(this.#restUntil, this.#clock.monotonic() + Math.min(longestRestMs, restMs));
   }
 
   #setPaused(paused: boolean): void {
@@ -214,7 +243,14 @@ export class IssuerGate {
   }
 
   #wakeAfter(delayMs: number): void {
+    const at = this.#clock.monotonic() + delayMs;
+    // Who wakes too soon looks again: with thousands that come, not each sets a timer of its own.
+    if (this.#wakesAt <= at) return;
     this.#timer?.cancel();
-    this.#timer = this.#clock.schedule(delayMs, () => this.#admitNext());
+    this.#wakesAt = at;
+    this.#timer = this.#clock.schedule(delayMs, () => {
+      this.#wakesAt = Number.POSITIVE_INFINITY;
+      this.#admitNext();
+    });
   }
 }

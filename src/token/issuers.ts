@@ -22,6 +22,10 @@ export interface IssuersOptions {
   readonly audit: Audit;
   readonly random: () => number;
   readonly concurrencyPerIssuer: number;
+  /** How many refreshes may begin in a second at one authorization server; undefined: no limit but the concurrency. */
+  readonly refreshesPerSecondPerIssuer?: number | undefined;
+  /** How many replicas are alive: they share both limits. Default: this process alone. */
+  readonly liveReplicas?: (() => number) | undefined;
 }
 
 /** The configured authorization servers by name. */
@@ -56,6 +60,8 @@ export class Issuers {
 function newIssuer(policy: AuthorizationServerPolicy, options: IssuersOptions): Issuer {
   const gate = new IssuerGate(options.clock, {
     concurrency: options.concurrencyPerIssuer,
+    perSecond: options.refreshesPerSecondPerIssuer,
+    liveReplicas: options.liveReplicas,
     random: options.random,
     onPause: (paused) => options.audit.record({ event: paused ? "issuer_paused" : "issuer_resumed", issuer: policy.issuer }),
   });

@@ -29,7 +29,8 @@ export class Maintenance {
   /**
    * Does what is due for this login session now. It reads the record first: one that was ended, refreshed or removed in
    * the meantime is left alone (R4). `clockSetBack`: due times were written by a clock that stood later, so they count
-   * as reached. Rejects with LatchkeyError `store_unavailable`.
+   * as reached. A refresh that has to queue at its issuer's gate goes on after this resolved; `drain` waits for it. Rejects
+   * with LatchkeyError `store_unavailable`.
    */
   async maintain(id: LoginSessionId, clockSetBack = false): Promise<void> {
     const record = await this.#core.sessions.get(id);
@@ -65,7 +66,14 @@ export class Maintenance {
     const { policy, gate } = this.#core.issuers.mustGet(record.authorizationServer);
     // It stays due, and is claimed again when its lease is over.
     if (gate.isCrowded) return;
-    await this.#flights.join(record, { target: policy.defaultTarget, cause: { kind: "due", generation: record.generation } });
+    // In a queue it must not hold a place of the heartbeat: behind it wait login sessions of other authorization servers.
+    const queues = gate.isBusy;
+    const flight = this.#flights.join(record, { target: policy.defaultTarget, cause: { kind: "due", generation: record.generation } });
+    if (!queues) await flight;
+    else
+      flight.catch((error: unknown) => {
+        this.#core.logger.warn("A login session could not be refreshed; it is tried again.", { error });
+      });
   }
 
   /**

@@ -69,7 +69,13 @@ export type IntrospectionOutcome =
   | { readonly kind: "inactive" }
   /** No endpoint, or this client may not use it. */
   | { readonly kind: "unsupported" }
-  | { readonly kind: "unavailable"; readonly cause: unknown };
+  /** `answered`: with an error; the authorization server can be reached. */
+  | {
+      readonly kind: "unavailable";
+      readonly answered?: boolean | undefined;
+      readonly retryAfterSeconds?: number | undefined;
+      readonly cause: unknown;
+    };
 
 export type RevocationOutcome =
   /** 200, or a 400 about a token that the server does not know any more: nothing is left to revoke. */

@@ -22,6 +22,8 @@ interface Flight {
 interface Looked {
   readonly answer: Introspected;
   readonly about: string;
+  /** Why it is "unavailable". */
+  readonly failure: FlightResult["failure"];
 }
 
 interface Decision {
@@ -103,7 +105,7 @@ export class RefreshFlights {
           case "done":
           case "give_up":
           case "postpone":
-            return looked?.answer === "unavailable" ? { record, failure: { kind: "not_sent" } } : { record };
+            return looked?.failure === undefined ? { record } : { record, failure: looked.failure };
           case "verify":
             return this.#verified(await verifyPending(this.#core, record));
           case "mark_lost":
@@ -116,7 +118,7 @@ export class RefreshFlights {
             break;
           case "introspect":
             ticket ??= await enter();
-            looked = { answer: await this.#introspect(record, ticket), about: presentationsOf(record) };
+            looked = { ...(await this.#introspect(record, ticket)), about: presentationsOf(record) };
             if (looked.answer === "unavailable") ticket = undefined;
             break;
           case "present":
@@ -257,19 +259,22 @@ export class RefreshFlights {
     return record?.pending === undefined ? { record } : { record, failure: { kind: "unverified" } };
   }
 
-  async #introspect(record: LoginSession, ticket: GateTicket): Promise<Introspected> {
+  async #introspect(record: LoginSession, ticket: GateTicket): Promise<Omit<Looked, "about">> {
     const core = this.#core;
-    if (record.refreshToken === undefined) return "inactive";
+    if (record.refreshToken === undefined) return { answer: "inactive", failure: undefined };
     const outcome = await core.server.introspect(record.authorizationServer, record.refreshToken);
-    if (outcome.kind !== "unavailable") return outcome.kind;
-    ticket.leave({ kind: "sick" });
+    if (outcome.kind !== "unavailable") return { answer: outcome.kind, failure: undefined };
+    const { retryAfterSeconds } = outcome;
+    const failure = { kind: outcome.answered === true ? ("server_error" as const) : ("not_sent" as const), retryAfterSeconds };
+    ticket.leave({ kind: "sick", failure: failure.kind, retryAfterSeconds });
     await applyOutcome(core, record.id, (current) => {
       if (current.version !== record.version) return undefined;
       const now = core.clock.now();
-      const notBefore = now + backoffMs(current.health.failures, core.random, 250, 5_000);
+      const notBefore = now + Math.max(backoffMs(current.health.failures, core.random, 250, 5_000), (retryAfterSeconds ?? 0) * 1000);
+      // Nothing was presented: a "server error" would make the next flight look again instead of presenting, for ever.
       return { ...current, version: current.version + 1, health: failed(current.health, "not_sent", now, notBefore), nextDueAt: notBefore };
     });
-    return "unavailable";
+    return { answer: "unavailable", failure };
   }
 
   /** Resolves when the record has changed, or may have, or at `until`. */

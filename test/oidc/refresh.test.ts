@@ -342,6 +342,12 @@ describe("what cannot be asked", () => {
     server = await ScriptedAuthorizationServer.start();
   });
 
+  it("is a server error when the discovery document is answered with 503: the server can be reached (F12, S6)", async () => {
+    server.on("/.well-known/openid-configuration", status(503, "", { "retry-after": "7" }));
+    expect(await adapterFor(server).refresh(refreshRequest())).toMatchObject({ kind: "server_error", retryAfterSeconds: 7 });
+    expect(server.to("/token")).toHaveLength(0);
+  });
+
   it("is not sent when there is no token endpoint", async () => {
     server.document = { token_endpoint: undefined };
     const outcome = await adapterFor(server).refresh(refreshRequest());

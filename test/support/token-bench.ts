@@ -55,6 +55,8 @@ export interface ReplicaOptions {
   readonly policy?: Partial<TokenPolicy>;
   readonly random?: () => number;
   readonly concurrencyPerIssuer?: number;
+  /** Default: no limit. */
+  readonly refreshesPerSecondPerIssuer?: number;
   readonly logger?: Logger;
   readonly heartbeat?: { readonly intervalMs?: number; readonly concurrency?: number; readonly leaseMs?: number };
 }
@@ -82,7 +84,13 @@ export function makeReplica(options: ReplicaOptions): Replica {
   const core: TokenCore = {
     sessions: new LoginSessions(loginSessions, logger),
     server,
-    issuers: new Issuers([policy], { clock, audit, random, concurrencyPerIssuer: options.concurrencyPerIssuer ?? 16 }),
+    issuers: new Issuers([policy], {
+      clock,
+      audit,
+      random,
+      concurrencyPerIssuer: options.concurrencyPerIssuer ?? 16,
+      refreshesPerSecondPerIssuer: options.refreshesPerSecondPerIssuer,
+    }),
     locks: new LoginSessionLocks(),
     clock,
     logger,
