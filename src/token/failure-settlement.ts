@@ -24,7 +24,10 @@ export async function settleFailure(
   outcome: Failure,
   ticket: GateTicket,
 ): Promise<FlightResult> {
-  ticket.leave(isRefusedLikeAll(core, claimed, outcome) ? { ...verdictOf(outcome), kind: "client_broken" } : verdictOf(outcome));
+  const told = failureOf(outcome);
+  ticket.leave(
+    isRefusedLikeAll(core, claimed, outcome) ? { kind: "client_broken", retryAfterSeconds: told?.retryAfterSeconds } : verdictOf(outcome),
+  );
   const before = claimed.state;
   const record = await applyOutcome(core, claimed.id, (current) => changeFor(core, current, claimed, attempt, outcome));
   core.audit.record({
@@ -37,7 +40,7 @@ export async function settleFailure(
   });
   if (record !== undefined && record.state === "login_required" && before !== "login_required")
     core.audit.record({ event: "login_required", login: record.handle, reason: record.reason?.code });
-  return { record, failure: failureOf(outcome) };
+  return { record, failure: told };
 }
 
 function changeFor(

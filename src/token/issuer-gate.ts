@@ -5,6 +5,8 @@ import { type GatePriority, GateQueue } from "./gate-queue.ts";
 import { RateBudget } from "./rate-budget.ts";
 import { backoffMs } from "./times.ts";
 
+export type { GatePriority };
+
 /** How the authorization server behaved while the ticket was held. `neutral`: nothing was asked of it. */
 export type GateVerdict =
   /** A refresh succeeded. */

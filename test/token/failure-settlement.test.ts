@@ -90,7 +90,7 @@ describe("a refusal", () => {
     expect(late.after?.nextDueAt).toBe(late.now + 550);
     const told = await fail({ kind: "refused", cause, retryAfterSeconds: 25 });
     expect(told.after?.nextDueAt).toBe(told.now + 25_000);
-    expect(told.verdict).toEqual({ kind: "sick", retryAfterSeconds: 25 });
+    expect(told.verdict).toEqual({ kind: "sick", failure: "refused", retryAfterSeconds: 25 });
     expect(told.result.failure).toEqual({ kind: "refused", errorCode: undefined, retryAfterSeconds: 25 });
   });
 
@@ -172,7 +172,7 @@ describe("a lost answer", () => {
     const { born, after, verdict } = await fail({ kind: "ambiguous", cause }, { attempt: { reason } });
     expect(after).toMatchObject({ state: "uncertain", attempts: [{ lost: true }], nextDueAt: born + 16_500 });
     expect(after?.health).toMatchObject({ failures: 1, notBefore: undefined, lastFailure: { kind: "ambiguous" } });
-    expect(verdict).toEqual({ kind: "sick" });
+    expect(verdict).toEqual({ kind: "sick", failure: "ambiguous" });
   });
 
   it.each(["introspected_active", "within_grace", "not_rotating", "last_presentation", "after_server_error"] as const)(
@@ -260,17 +260,20 @@ describe("a dead grant", () => {
 it.each<[Failure, GateVerdict]>([
   [
     { kind: "not_sent", cause, retryAfterSeconds: 3 },
-    { kind: "sick", retryAfterSeconds: 3 },
+    { kind: "sick", failure: "not_sent", retryAfterSeconds: 3 },
   ],
   [
     { kind: "server_error", cause },
-    { kind: "sick", retryAfterSeconds: undefined },
+    { kind: "sick", failure: "server_error", retryAfterSeconds: undefined },
   ],
-  [{ kind: "ambiguous", cause }, { kind: "sick" }],
+  [
+    { kind: "ambiguous", cause },
+    { kind: "sick", failure: "ambiguous" },
+  ],
   [{ kind: "refused", cause }, { kind: "answered" }],
   [
     { kind: "refused", cause, retryAfterSeconds: 3 },
-    { kind: "sick", retryAfterSeconds: 3 },
+    { kind: "sick", failure: "refused", retryAfterSeconds: 3 },
   ],
   [{ kind: "grant_dead", cause }, { kind: "answered" }],
   [{ kind: "client_broken", cause }, { kind: "client_broken" }],
