@@ -9,10 +9,14 @@ afterEach(() => {
 });
 
 /** Answers each piece that it gets by the same, and remembers it. */
-async function echo(): Promise<{ readonly port: number; received(): string }> {
+async function echo(): Promise<{ readonly port: number; received(): string; closed(): number }> {
   let received = "";
+  let closed = 0;
   const server = createServer((socket) => {
     socket.on("error", () => socket.destroy());
+    socket.on("close", () => {
+      closed += 1;
+    });
     socket.on("data", (data) => {
       received += data.toString();
       socket.write(data);
@@ -22,7 +26,7 @@ async function echo(): Promise<{ readonly port: number; received(): string }> {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   toClose.push(() => server.close());
   const address = server.address();
-  return { port: typeof address === "object" ? (address?.port ?? 0) : 0, received: () => received };
+  return { port: typeof address === "object" ? (address?.port ?? 0) : 0, received: () => received, closed: () => closed };
 }
 
 interface Peer {
@@ -100,6 +104,23 @@ describe("the proxy", () => {
     client.socket.write("hello");
     await expect.poll(() => client.end).toBe("reset");
     expect(target.received()).toBe("hel");
+  });
+
+  test("drops a reply without telling the target: the rest of a long reply is taken as well", async () => {
+    const target = await echo();
+    const proxy = await chaosProxy({ target: target.port });
+    const client = peer(proxy.port);
+    const other = peer(proxy.port);
+    await expect.poll(() => proxy.connections.length).toBe(2);
+    proxy.always({ kind: "drop_reply" });
+    const dropped = peer(proxy.port);
+    dropped.socket.write("hello");
+    await expect.poll(() => dropped.end).toBe("reset");
+    // Others that end, and are heard of by the target, show that it would have heard of this one by now.
+    client.socket.resetAndDestroy();
+    other.socket.resetAndDestroy();
+    await expect.poll(() => target.closed()).toBeGreaterThanOrEqual(2);
+    expect([target.closed(), target.received()]).toEqual([2, "hello"]);
   });
 
   test("half-closes: the client's bytes still arrive", async () => {
