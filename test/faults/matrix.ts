@@ -42,7 +42,6 @@ export const faultMatrix: readonly FaultRow[] = [
     id: "F9",
     fault: "store down after the reply",
     expected: "journal, retry, access token served",
-    notYet: "its test is still to be written",
   },
   {
     id: "F10",
