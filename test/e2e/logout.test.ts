@@ -48,7 +48,8 @@ describe.concurrent("logout", { timeout: 40_000 }, () => {
     expect(world.refreshes("dave")).toBe(0);
     expect(world.audit("refresh_presented", gone.handle)).toEqual([]);
     expect(world.audit("refresh_presented", busy.handle)).toHaveLength(1);
-    expect((await staying.window.health()).state).toBe("live");
+    // Its next refresh may be under way just now.
+    expect(["live", "refreshing"]).toContain((await staying.window.health()).state);
     expect(world.events().filter(({ kind }) => kind === "reuse")).toEqual([]);
   });
 
