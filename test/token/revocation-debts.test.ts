@@ -41,6 +41,7 @@ async function pay(
   const record = {
     ...silent,
     version: 1,
+    lastUsedAt: now,
     revocation: "pending" as RevocationState,
     debts: debts(now),
     reason: silent.reason && { ...silent.reason, at: now - 5_000 },
