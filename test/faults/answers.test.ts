@@ -144,7 +144,9 @@ describe.concurrent("an answer other than tokens", () => {
     };
     await world.until("it was given up", () => user.record().state === "login_required", 1200);
     expect(user.record().reason?.code).toBe("refused");
-    expect(other.record()).toMatchObject({ state: "live", reason: undefined });
+    // He may be in the middle of a refresh at this moment.
+    expect(["live", "refreshing"]).toContain(other.record().state);
+    expect(other.record().reason).toBeUndefined();
     expect(other.record().generation).toBeGreaterThan(20);
     expect(world.audit("issuer_paused")).toEqual([]);
     // Over more than ten minutes, and not all the time.
