@@ -1,4 +1,4 @@
-import { chmodSync, closeSync, openSync, rmSync } from "node:fs";
+import { closeSync, openSync, rmSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { isBusy } from "./sqlite-errors.ts";
 
@@ -17,8 +17,7 @@ export class ProcessLock {
 
   /** Undefined: another process, or another part of this one, holds it. Throws what the file system or SQLite throws. */
   static tryTake(file: string): ProcessLock | undefined {
-    closeSync(openSync(file, "a", 0o600));
-    chmodSync(file, 0o600);
+    make(file);
     const db = new DatabaseSync(file, { timeout: 0 });
     try {
       db.exec("BEGIN EXCLUSIVE");
@@ -35,5 +34,15 @@ export class ProcessLock {
     // Removed while it is held: whoever opened it before finds nothing that it guards.
     if (remove) rmSync(this.#file, { force: true });
     this.#db.close();
+  }
+}
+
+/** SQLite would make it as the umask says. */
+function make(file: string): void {
+  try {
+    // Never opened when it is there: closing it would drop every lock that this process has on it (POSIX, fcntl).
+    closeSync(openSync(file, "wx", 0o600));
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
   }
 }

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -107,6 +108,20 @@ describe("the journal of replies", () => {
     await living.keep(reply(1));
     expect(await (await open()).adopt()).toEqual([]);
     expect(living.size).toBe(1);
+  });
+
+  it("takes nothing from a process that lives, when another journal of that process has looked at its files before", async () => {
+    const living = await open();
+    await living.keep(reply(1));
+    expect(await (await open()).adopt()).toEqual([]);
+    const tryLock = `
+      const { DatabaseSync } = require("node:sqlite");
+      for (const file of process.argv.slice(1)) {
+        try { new DatabaseSync(file, { timeout: 0 }).exec("BEGIN EXCLUSIVE"); console.log("taken"); }
+        catch { console.log("held"); }
+      }`;
+    const locks = files(".lock").map((name) => join(directory, name));
+    expect(execFileSync(process.execPath, ["-e", tryLock, ...locks], { encoding: "utf8", stdio: "pipe" })).toBe("held\nheld\n");
   });
 
   it("leaves no file behind when there is nothing to keep", async () => {
