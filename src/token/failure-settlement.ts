@@ -28,7 +28,6 @@ export async function settleFailure(
   ticket.leave(
     isRefusedLikeAll(core, claimed, outcome) ? { kind: "client_broken", retryAfterSeconds: told?.retryAfterSeconds } : verdictOf(outcome),
   );
-  const before = claimed.state;
   const record = await applyOutcome(core, claimed.id, (current) => changeFor(core, current, claimed, attempt, outcome));
   core.audit.record({
     event: "refresh_failed",
@@ -38,8 +37,7 @@ export async function settleFailure(
     generation: claimed.generation,
     cause: outcome.cause,
   });
-  if (record !== undefined && record.state === "login_required" && before !== "login_required")
-    core.audit.record({ event: "login_required", login: record.handle, reason: record.reason?.code });
+  if (record?.state === "login_required") core.audit.record({ event: "login_required", login: record.handle, reason: record.reason?.code });
   return { record, failure: told };
 }
 
@@ -140,9 +138,8 @@ function changeForDeadGrant(
   attempt: Attempt,
   now: number,
 ): LoginSession | undefined {
-  // It counts only for the token that was presented: a peer may have rotated it, or the user signed in again (I9).
+  // It counts only for the token that was presented: a peer may have rotated it, or the user signed in again, or all is over (I9).
   if (current.refreshToken !== claimed.refreshToken || current.epoch !== claimed.epoch) return undefined;
-  if (current.state !== "refreshing" && current.state !== "uncertain" && current.state !== "live") return undefined;
   if (current.pending !== undefined) return settle(current, attempt.id, current.health, now);
   const lostBefore = current.attempts.some((each) => each.lost && each.id !== attempt.id);
   const reason = lostBefore ? "lost_reply" : "grant_dead";

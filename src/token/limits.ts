@@ -26,7 +26,6 @@ export function isDueForIdleOnly(core: LimitCore, record: LoginSession, now: num
 
 /** When the next debt that may be paid while the login session lives is to be tried; never, where there is none. */
 export function debtsDueAt({ issuers }: Pick<LimitCore, "issuers">, record: LoginSession): number {
-  if (record.debts.length === 0) return Number.POSITIVE_INFINITY;
   const { sharedGrant } = issuers.mustGet(record.authorizationServer).policy;
   return record.debts.reduce(
     (soonest, debt) => (livesOnGrantOf(record, debt, sharedGrant) ? soonest : Math.min(soonest, debt.nextTryAt)),

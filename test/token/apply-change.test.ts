@@ -101,6 +101,31 @@ describe("a change of a login session", () => {
     expect(tries).toBe(9);
   });
 
+  it("runs alone, though the one before has gone and others still wait", async () => {
+    const { one } = makeBench();
+    const id = "id" as LoginSessionId;
+    const holds = [new Hold(), new Hold(), new Hold()];
+    let inside = 0;
+    let most = 0;
+    const run = (hold: Hold | undefined): Promise<void> =>
+      one.core.locks.run(id, async () => {
+        inside += 1;
+        most = Math.max(most, inside);
+        await hold?.wait();
+        inside -= 1;
+      });
+    const first = run(holds[0]);
+    const second = run(holds[1]);
+    await settle();
+    holds[0]?.open();
+    await first;
+    const third = run(holds[2]);
+    await settle();
+    for (const hold of holds) hold.open();
+    await Promise.all([second, third]);
+    expect(most).toBe(1);
+  });
+
   it("holds a lock only while somebody wants it, and lets the next one in though one failed", async () => {
     const { one } = makeBench();
     const { locks } = one.core;

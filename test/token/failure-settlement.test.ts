@@ -153,6 +153,17 @@ describe("a refusal", () => {
       expect((await fail(refused, start)).after?.state).toBe("live");
     });
 
+    it("does not make another kind of failure the client's fault", async () => {
+      const { verdict } = await fail({ kind: "not_sent", cause }, lasting({ healthyAt: 99_999 }));
+      expect(verdict).toMatchObject({ kind: "sick" });
+    });
+
+    it("ends the login at the very moment that the access token ends, and not a moment sooner", async () => {
+      const at = (age: number): Start => lasting({ age, lifeMs: 250_000, firstAt: -700_000, healthyAt: 0 });
+      expect((await fail(refused, at(249_999))).after?.state).toBe("live");
+      expect((await fail(refused, at(250_000))).after?.state).toBe("login_required");
+    });
+
     it("is the client's fault where nobody else was refreshed since: nobody's login ends", async () => {
       for (const healthyAt of [99_999, 100_000]) {
         const { after, verdict } = await fail(refused, lasting({ healthyAt }));
