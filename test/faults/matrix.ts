@@ -47,7 +47,6 @@ export const faultMatrix: readonly FaultRow[] = [
     id: "F10",
     fault: "the commit's acknowledgement lost",
     expected: "the commit is idempotent by attempt id",
-    notYet: "its test is still to be written",
   },
   {
     id: "F11",
@@ -171,14 +170,12 @@ export const faultMatrix: readonly FaultRow[] = [
     id: "F38",
     fault: "swapped rows, unknown key, one field rolled back",
     expected: "that session quarantined, the others unaffected",
-    notYet: "its test is still to be written",
   },
   { id: "F39", fault: "canary tokens through errors, logs, outputs", expected: "0 found" },
   {
     id: "F40",
     fault: "100,000 login and logout cycles",
     expected: "every map is back at its baseline (I16)",
-    notYet: "its test is still to be written",
   },
   {
     id: "F41",
@@ -210,7 +207,6 @@ export const faultMatrix: readonly FaultRow[] = [
     id: "F47",
     fault: "import: retried after a lost 201; expired ID token; another user's refresh token; consumed token",
     expected: "one record; accepted; refused; 409",
-    notYet: "its test is still to be written",
   },
   {
     id: "F48",
