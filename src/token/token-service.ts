@@ -87,9 +87,16 @@ export class TokenService {
         if (now.usable !== undefined) return now.usable;
         // A grace period, or a server that does not rotate: the same token may go once more at once, while the caller waits.
         if (this.#mayPresentAgain(after, result)) continue;
-        throw result === "timeout" ? timedOut() : acquireError(after, issuers.mustGet(after.authorizationServer), result.failure, 0);
+        throw this.#failure(after, result);
       }
     }
+  }
+
+  #failure(record: LoginSession, result: FlightResult | "timeout"): LatchkeyError {
+    const issuer = this.#core.issuers.mustGet(record.authorizationServer);
+    if (result !== "timeout") return acquireError(record, issuer, result.failure, 0);
+    // The refresh waits for a server that was found to be away in the meantime: "slow" would be wrong.
+    return issuer.gate.closedForMs > 0 ? acquireError(record, issuer, undefined, issuer.gate.closedForMs) : timedOut();
   }
 
   #mayPresentAgain(record: LoginSession, result: FlightResult | "timeout"): boolean {

@@ -114,6 +114,23 @@ describe("acquire", () => {
     expect(history.check({ healthy: true })).toEqual([]);
   });
 
+  it("tells a caller that waited for a probe in vain that the authorization server is away, not that it is slow (S6)", async () => {
+    const { clock, one, server } = bench();
+    const login = await one.watch(await one.logins.start(server.signIn("alice"), { kind: "demo" }));
+    await clock.advance(31_000);
+    const { gate } = one.core.issuers.mustGet("main");
+    const sick = { kind: "sick" } as const;
+    for (let failures = 0; failures < 5; failures += 1) (await gate.enter("user", 0).entered).leave(sick);
+    await clock.advance(gate.closedForMs);
+    const probe = await gate.enter("user", 0).entered;
+    const call = Promise.resolve(one.tokens.acquire(login, anything, { budgetMs: 500 })).catch((error: unknown) => error);
+    await settle();
+    probe.leave(sick);
+    await clock.advance(501);
+    expect(await call).toMatchObject({ code: "authorization_server_unavailable", retryable: true });
+    expect(server.presentations).toHaveLength(0);
+  });
+
   it("commits the refresh although the only caller has gone away (I8, F29)", async () => {
     const gate = held();
     const { clock, one, server } = bench({ pause: gate.pause });
