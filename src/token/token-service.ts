@@ -1,3 +1,4 @@
+import { sleep } from "../clock.ts";
 import { LatchkeyError } from "../errors.ts";
 import type { AccessTokenEntry, AccessTokenTarget, LoginSession } from "../session/login-session.ts";
 import { targetKey } from "../session/login-session.ts";
@@ -60,36 +61,50 @@ export class TokenService {
   }
 
   async #acquireSlowly(login: WatchedLoginSession, target: AccessTokenTarget, options: AcquireOptions): Promise<AccessTokenEntry> {
-    const { clock, policy, issuers } = this.#core;
+    const { clock, policy } = this.#core;
     const attemptMs = attemptLimitOf(login.current(), policy, target);
     const giveUpAt = clock.monotonic() + (options.budgetMs ?? callerBudgetMs(attemptMs));
-    for (let turn = 0; ; turn += 1) {
+    for (let flights = 0; ; ) {
       if (options.signal?.aborted) throw cancelled();
-      const record = login.current();
-      if (!servesTokens(record)) throw deadLoginError(record);
+      const record = mustServe(login);
       const found = this.#servable(record, target, options);
       if (found.fresh !== undefined) return found.fresh;
       this.#refuseImpossible(record, target, options);
-      const closedForMs = issuers.mustGet(record.authorizationServer).gate.closedForMs;
-      const waitMs = Math.max(closedForMs, heldUntil(record, clock.now()) - clock.now());
-      // Nobody gains from waiting in front of an authorization server that is known to be down.
-      if (waitMs > 0 || turn >= longestChain) {
+      if (flights >= longestChain || this.#waitMs(record) > 0) {
         if (found.usable !== undefined) return found.usable;
-        throw acquireError(record, issuers.mustGet(record.authorizationServer), undefined, waitMs);
+        await this.#waitOut(record, flights < longestChain ? giveUpAt : 0, options.signal);
+        continue;
       }
+      flights += 1;
       const flight = this.#flights.join(record, wishOf(target, options));
       const result = await this.#wait(flight, Math.min(giveUpAt, this.#lastUseOf(found.usable, options)), options.signal);
-      const after = login.current();
-      if (!servesTokens(after)) throw deadLoginError(after);
+      const after = mustServe(login);
       const now = this.#servable(after, target, options);
       if (now.fresh !== undefined) return now.fresh;
       if (result === "timeout" || result.failure !== undefined || after.state === "uncertain") {
         if (now.usable !== undefined) return now.usable;
-        // A grace period, or a server that does not rotate: the same token may go once more at once, while the caller waits.
-        if (this.#mayPresentAgain(after, result)) continue;
+        // A grace period, or a server that does not rotate: the same token may go once more while the caller waits.
+        if (this.#mayPresentAgain(after, result === "timeout" ? 0 : giveUpAt)) continue;
         throw this.#failure(after, result);
       }
     }
+  }
+
+  /** How long nothing will be presented for this login session. */
+  #waitMs(record: LoginSession): number {
+    const { clock, issuers } = this.#core;
+    const { closedForMs } = issuers.mustGet(record.authorizationServer).gate;
+    return Math.max(closedForMs, heldUntil(record, clock.now()) - clock.now());
+  }
+
+  /** The short wait before a lost reply may be asked for again; any other one is not worth it, and throws. */
+  async #waitOut(record: LoginSession, giveUpAt: number, signal: AbortSignal | undefined): Promise<void> {
+    const issuer = this.#core.issuers.mustGet(record.authorizationServer);
+    const waitMs = this.#waitMs(record);
+    // Nobody gains from waiting in front of an authorization server that is known to be down.
+    if (issuer.gate.closedForMs > 0 || !this.#mayPresentAgain(record, giveUpAt)) throw acquireError(record, issuer, undefined, waitMs);
+    // Not a fraction of a millisecond less: timers round down.
+    await sleep(this.#core.clock, Math.ceil(waitMs), signal);
   }
 
   #failure(record: LoginSession, result: FlightResult | "timeout"): LatchkeyError {
@@ -99,14 +114,16 @@ export class TokenService {
     return issuer.gate.closedForMs > 0 ? acquireError(record, issuer, undefined, issuer.gate.closedForMs) : timedOut();
   }
 
-  #mayPresentAgain(record: LoginSession, result: FlightResult | "timeout"): boolean {
-    if (result === "timeout" || record.state !== "uncertain") return false;
+  /** Whether a lost reply may be asked for again before a caller gives up (monotonic): at once, or when a short backoff is over. */
+  #mayPresentAgain(record: LoginSession, giveUpAt: number): boolean {
+    if (record.state !== "uncertain") return false;
     const { issuers, policy, clock } = this.#core;
+    const now = clock.now();
+    const at = Math.max(now, heldUntil(record, now));
+    if (clock.monotonic() + (at - now) >= giveUpAt) return false;
     const attemptMs = attemptLimitOf(record, policy);
     const trusted = issuers.trustsIntrospection(record);
-    return (
-      nextLostReplyStep(record, issuers.mustGet(record.authorizationServer).policy, trusted, attemptMs, clock.now()).kind === "present"
-    );
+    return nextLostReplyStep(record, issuers.mustGet(record.authorizationServer).policy, trusted, attemptMs, at).kind === "present";
   }
 
   /** `fresh`: to be handed out as it is. `usable`: to be handed out when there is no better one. */
@@ -174,6 +191,12 @@ export class TokenService {
       );
     });
   }
+}
+
+function mustServe(login: WatchedLoginSession): LoginSession {
+  const record = login.current();
+  if (!servesTokens(record)) throw deadLoginError(record);
+  return record;
 }
 
 function servesTokens(record: LoginSession): boolean {

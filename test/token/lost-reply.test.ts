@@ -144,6 +144,61 @@ describe("a lost reply within a grace period", () => {
     await one.heartbeat.stop();
   });
 
+  describe("lost twice in a row, when the access token has ended", () => {
+    const options = { accessTokenSeconds: 30, graceMs: 30_000 };
+
+    async function lostTwice(model: Partial<ModelOptions> = {}) {
+      const bench = makeBench({ ...options, ...model }, grace);
+      const signedIn = await bench.signIn();
+      await bench.clock.advance(31_000);
+      bench.server.faults.push({ kind: "lose_reply" }, { kind: "lose_reply" });
+      return { ...bench, ...signedIn };
+    }
+
+    it("lets callers wait for the second presentation within the grace period, who come before and after it failed", async () => {
+      const { clock, one, server, login, history, record } = await lostTwice();
+      const early = tryAcquire(one, login);
+      await settle();
+      expect(login.current()).toMatchObject({ state: "uncertain" });
+      const late = tryAcquire(one, login);
+      await clock.advance(1_000);
+      expect(login.current()).toMatchObject({ state: "live", generation: 2 });
+      const accessToken = login.current().accessTokens[0]?.accessToken;
+      expect([await early, await late]).toMatchObject([{ accessToken }, { accessToken }]);
+      expect(history.reasonsOf(record.id)).toEqual(["demand", "within_grace", "within_grace"]);
+      expect(server.reuseEvents).toBe(0);
+      expect(history.check()).toEqual([]);
+    });
+
+    it("tells a caller at once whose budget ends before it", async () => {
+      const { clock, one, login } = await lostTwice();
+      const waiting = tryAcquire(one, login);
+      await settle();
+      expect(await tryAcquire(one, login, { budgetMs: 10 })).toMatchObject({ code: "authorization_server_unavailable" });
+      await clock.advance(1_000);
+      expect(await waiting).toMatchObject({ accessToken: expect.any(String) });
+    });
+
+    it("lets a caller go who goes away", async () => {
+      const { one, login, history, record } = await lostTwice();
+      const gone = new AbortController();
+      const waiting = tryAcquire(one, login, { signal: gone.signal });
+      await settle();
+      gone.abort();
+      expect(await waiting).toMatchObject({ code: "cancelled" });
+      expect(history.reasonsOf(record.id)).toEqual(["demand", "within_grace"]);
+    });
+
+    it("lets nobody wait once the grace period has been used up", async () => {
+      const { clock, one, server, login } = await lostTwice();
+      server.faults.push({ kind: "lose_reply" });
+      const waiting = tryAcquire(one, login);
+      await clock.advance(1_000);
+      expect(await waiting).toMatchObject({ code: "authorization_server_unavailable" });
+      expect(await tryAcquire(one, login)).toMatchObject({ code: "authorization_server_unavailable" });
+    });
+  });
+
   it("does not count the grace period from a failed attempt that never reached the server", async () => {
     const { clock, one, server, login, history, record } = await lostReply("lose_reply", { graceMs: 30_000 }, grace);
     server.faults.push({ kind: "answer", outcome: { kind: "not_sent", cause } });
