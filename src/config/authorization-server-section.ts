@@ -91,7 +91,9 @@ export const authorizationServerSection = z.strictObject({
     .describe("Error codes at a refresh that mean what invalid_grant means: the user has to sign in again. Default: none besides it."),
   reuseLeewaySeconds: seconds({ min: 0, max: 3600 })
     .optional()
-    .describe("Within this time, in seconds, it accepts a refresh token that it has replaced already. Default: it does not."),
+    .describe(
+      "Within this time, in seconds, it accepts a refresh token that it has replaced already, and a lost reply is asked for again. Wrongly set, that raises a reuse alarm. Default: it does not.",
+    ),
   rotation: z
     .enum(["auto", "always", "never"])
     .default("auto")

@@ -86,7 +86,9 @@ class Exchange {
       this.#finish({ kind: "not_sent", fault: new ConnectionFault("unsendable", `the request to ${peerOf(this.#url)} cannot be written`) });
       return;
     }
-    const timer = this.#clock.schedule(timeoutMs, () => this.#end(timeoutFault(this.#phase, this.#url, timeoutMs)));
+    // A process that stood still finds its timers first: an answer that lies in the socket by then is read before it gives up (F11).
+    const giveUp = (): void => this.#end(timeoutFault(this.#phase, this.#url, timeoutMs));
+    const timer = this.#clock.schedule(timeoutMs, () => setImmediate(() => setImmediate(giveUp)));
     this.#close = () => {
       timer.cancel();
       outgoing.destroy();

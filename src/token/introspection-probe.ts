@@ -23,14 +23,17 @@ export async function probeIntrospection(core: TokenCore, id: LoginSessionId): P
     if (outcome.kind !== "active") return;
     issuer.introspectionTrusted = true;
     const { expiresAt } = outcome;
-    if (expiresAt === undefined) return;
-    issuer.learntRefreshLifetimeSeconds = Math.max(1, Math.round((expiresAt - now) / 1000));
+    if (expiresAt !== undefined) issuer.learntRefreshLifetimeSeconds = Math.max(1, Math.round((expiresAt - now) / 1000));
     await applyChange(core, id, (current) => {
-      if (current.generation !== record.generation || current.state !== "live" || current.refreshTokenExpiresAt !== undefined)
-        return undefined;
+      if (current.state === "ended" || current.state === "login_required") return undefined;
+      // Written down: a process that starts later, when a reply is lost, must know it without asking about a token that may be spent.
+      const trusted = { ...current, version: current.version + 1, observed: { ...current.observed, introspection: "trusted" as const } };
+      const isAboutThis = current.generation === record.generation && current.state === "live";
+      if (!isAboutThis || expiresAt === undefined || current.refreshTokenExpiresAt !== undefined)
+        return current.observed.introspection === "trusted" ? undefined : trusted;
       const half = now + (expiresAt - now) / 2;
       const nextDueAt = Math.min(current.nextDueAt ?? half, half);
-      return { ...current, version: current.version + 1, refreshTokenExpiresAt: expiresAt, nextDueAt };
+      return { ...trusted, refreshTokenExpiresAt: expiresAt, nextDueAt };
     });
   } catch (error) {
     core.logger.debug("Introspection could not be probed.", { error });

@@ -51,9 +51,11 @@ export class Issuers {
     for (const { gate } of this.#issuers.values()) gate.shutDown();
   }
 
-  /** Whether its introspection counts for this login session. */
+  /** Whether its introspection counts: this process has seen that it does, or the one that wrote so on this login session. */
   trustsIntrospection(record: LoginSession): boolean {
-    return record.observed.introspection === "trusted" || this.mustGet(record.authorizationServer).introspectionTrusted;
+    const issuer = this.mustGet(record.authorizationServer);
+    issuer.introspectionTrusted ||= record.observed.introspection === "trusted";
+    return issuer.introspectionTrusted;
   }
 }
 

@@ -20,6 +20,7 @@ export class Logins {
   /** A new login session, live. `consumed`: the refresh token that was given for these tokens. Throws LatchkeyError `login_failed` without a refresh token, and `store_unavailable`. */
   async start(login: VerifiedLogin, origin: LoginOrigin, consumed?: RefreshToken): Promise<LoginSession> {
     const now = this.#core.clock.now();
+    const isTrusted = this.#core.issuers.mustGet(login.authorizationServer).introspectionTrusted;
     const content: LoginSession = {
       ...this.#content(login, now),
       id: newLoginSessionId(),
@@ -33,7 +34,7 @@ export class Logins {
       version: 1,
       importedRefreshTokenHash: consumed === undefined ? undefined : this.#core.hash(consumed),
       consumedRefreshTokenHash: consumed === undefined || consumed === login.tokens.refreshToken ? undefined : this.#core.hash(consumed),
-      observed: { rotation: "unknown", introspection: "unknown" },
+      observed: { rotation: "unknown", introspection: isTrusted ? "trusted" : "unknown" },
       revocation: "none",
       debts: [],
     };

@@ -19,7 +19,7 @@ function keptFreshUntil(record: LoginSession, policy: AuthorizationServerPolicy,
 }
 
 /**
- * The ways out of `uncertain`, in their order: trusted introspection (RFC 7662), a grace period, a server that does not
+ * The ways out of `uncertain`, in their order: a grace period, trusted introspection (RFC 7662), a server that does not
  * rotate, a last presentation before the access token ends. `attemptMs` is the attempt limit.
  */
 export function nextLostReplyStep(
@@ -32,15 +32,16 @@ export function nextLostReplyStep(
   const held = heldUntil(record, now);
   if (held > now) return { kind: "wait", until: held };
   const lost = record.attempts.filter((attempt) => attempt.lost && !wasSetBack(attempt.claimedAt, now));
+  const firstLostAt = Math.min(...lost.map((attempt) => attempt.claimedAt));
+  // Before introspection: that calls a spent token inactive, which the grace period would still have saved.
+  if (policy.reuseLeewaySeconds !== undefined && now < firstLostAt + policy.reuseLeewaySeconds * 1000) {
+    const again = record.attempts.filter((attempt) => attempt.reason === "within_grace").length;
+    if (again < presentationsWithinGrace) return { kind: "present", reason: "within_grace" };
+  }
   if (introspectionTrusted && policy.introspection === "auto") {
     // Until then the request may still be on its way: "active" would only mean "not used yet".
     const arrived = Math.max(...lost.map((attempt) => attempt.deadline));
     return arrived > now ? { kind: "wait", until: arrived } : { kind: "introspect" };
-  }
-  const firstLostAt = Math.min(...lost.map((attempt) => attempt.claimedAt));
-  if (policy.reuseLeewaySeconds !== undefined && now < firstLostAt + policy.reuseLeewaySeconds * 1000) {
-    const again = record.attempts.filter((attempt) => attempt.reason === "within_grace").length;
-    if (again < presentationsWithinGrace) return { kind: "present", reason: "within_grace" };
   }
   if (policy.rotation === "never" || (policy.rotation === "auto" && record.observed.rotation === "same"))
     return { kind: "present", reason: "not_rotating" };

@@ -48,12 +48,7 @@ export const faultMatrix: readonly FaultRow[] = [
     fault: "the commit's acknowledgement lost",
     expected: "the commit is idempotent by attempt id",
   },
-  {
-    id: "F11",
-    fault: "SIGSTOP of the holder past its lease, then SIGCONT",
-    expected: "a late answer like any other; no family killed",
-    notYet: "a process that starts after the loss does not know that introspection was proved right, and presents once more",
-  },
+  { id: "F11", fault: "SIGSTOP of the holder past its lease, then SIGCONT", expected: "a late answer like any other; no family killed" },
   { id: "F12", fault: "429 or 503 with Retry-After", expected: "waits, session kept" },
   {
     id: "F13",

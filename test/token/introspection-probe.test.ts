@@ -35,7 +35,7 @@ describe("a probe of introspection", () => {
     await probe();
     expect(issuer.introspectionTrusted).toBe(true);
     expect(issuer.learntRefreshLifetimeSeconds).toBeUndefined();
-    expect(await stored()).toEqual(record);
+    expect(await stored()).toEqual({ ...record, version: 2, observed: { ...record.observed, introspection: "trusted" } });
     await probe();
     expect(server.introspections).toBe(1);
   });
@@ -105,7 +105,19 @@ describe("a probe of introspection", () => {
     const { issuer, probe, stored, record } = await make({ kind: "active", expiresAt: 1 }, {}, { refreshTokenExpiresAt: 500_000 });
     await probe();
     expect(issuer.introspectionTrusted).toBe(true);
-    expect(await stored()).toEqual(record);
+    expect(await stored()).toMatchObject({ refreshTokenExpiresAt: 500_000, nextDueAt: record.nextDueAt });
+  });
+
+  it("is remembered with the login session, for a process that starts after its reply was lost (F11)", async () => {
+    const { one, probe, record, stored } = await make({ kind: "active" });
+    await probe();
+    const after = makeBench().one;
+    expect(after.core.issuers.trustsIntrospection(record)).toBe(false);
+    const seen = await stored();
+    expect(seen && after.core.issuers.trustsIntrospection(seen)).toBe(true);
+    // And so are the logins that this process has not asked about.
+    expect(after.core.issuers.trustsIntrospection(record)).toBe(true);
+    expect(one.core.issuers.trustsIntrospection(record)).toBe(true);
   });
 
   it.each(["refreshed", "ended"] as const)("says nothing of a record that was %s meanwhile", async (what) => {
@@ -122,7 +134,8 @@ describe("a probe of introspection", () => {
     const before = await stored();
     hold.open();
     await probing;
-    expect(await stored()).toEqual(before);
+    expect(await stored()).toMatchObject({ refreshTokenExpiresAt: before?.refreshTokenExpiresAt, nextDueAt: before?.nextDueAt });
+    if (what === "ended") expect(await stored()).toEqual(before);
   });
 
   it("never fails: not without a record, not when the authorization server throws", async () => {
