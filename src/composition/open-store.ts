@@ -8,9 +8,9 @@ import { type RefreshTokenHasher, refreshTokenHasher } from "../session/random.t
 import type { ReplyJournal } from "../session/reply-journal.ts";
 import type { Store } from "../session/store.ts";
 import type { SealingKey } from "../store/key-ring.ts";
-import { MemoryStore } from "../store/memory.ts";
+import { MemoryStore } from "../store/memory/memory-store.ts";
 import { keyFileProblem } from "../store/sealing-keys.ts";
-import { storeFileProblem } from "../store/store-file.ts";
+import { storeFileProblem } from "../store/sqlite/store-file.ts";
 
 /** A store, and how refresh tokens are known again in it. */
 export interface OpenedStore {
@@ -32,7 +32,7 @@ export async function openStore(config: Config, services: { readonly clock: Cloc
       return openMemoryStore(services.clock);
     case "sqlite": {
       // Loaded when it is needed: the demo starts sooner without.
-      const { openSqliteStore } = await import("../store/sqlite-store.ts");
+      const { openSqliteStore } = await import("../store/sqlite/sqlite-store.ts");
       const options = { ...sqliteSettings(config), ...services, audit: loggingAudit(services.logger) };
       const { store, refreshTokenKey, journal } = await openSqliteStore(options);
       return { store, hashRefreshToken: refreshTokenHasher(refreshTokenKey), journal };

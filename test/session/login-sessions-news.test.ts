@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { silentLogger } from "../../src/logger.ts";
 import { LoginSessions } from "../../src/session/login-sessions.ts";
 import type { LoginSessionChange } from "../../src/session/store.ts";
-import { MemoryStore } from "../../src/store/memory.ts";
+import { MemoryStore } from "../../src/store/memory/memory-store.ts";
 import { hookedStore, type StoreHooks, type StoreOperation, storeAway } from "../support/hooked-store.ts";
 import { settle } from "../support/manual-clock.ts";
 import { Hold } from "../support/token-bench.ts";

@@ -8,7 +8,7 @@ import { LoginSessions, type WatchedLoginSession } from "../../src/session/login
 import { refreshTokenHasher } from "../../src/session/random.ts";
 import type { ReplyJournal } from "../../src/session/reply-journal.ts";
 import type { ImportIntentStore, LoginSessionStore } from "../../src/session/store.ts";
-import { MemoryStore } from "../../src/store/memory.ts";
+import { MemoryStore } from "../../src/store/memory/memory-store.ts";
 import { Imports } from "../../src/token/imports.ts";
 import { Issuers } from "../../src/token/issuers.ts";
 import { LoginSessionLocks } from "../../src/token/login-session-locks.ts";
