@@ -106,6 +106,7 @@ export function composeCore(options: CoreOptions): Core {
     hash: hashRefreshToken,
     policy: tokenPolicy(config),
     journal,
+    incarnation: () => store.incarnation(),
     owner: randomSecret(),
   };
   const flights = new RefreshFlights(core);

@@ -51,6 +51,7 @@ export interface ReplicaOptions {
   readonly importIntents?: ImportIntentStore;
   readonly owner?: string;
   readonly journal?: ReplyJournal;
+  readonly incarnation?: () => string;
   readonly authorizationServer?: Partial<AuthorizationServerPolicy>;
   readonly policy?: Partial<TokenPolicy>;
   readonly random?: () => number;
@@ -100,6 +101,7 @@ export function makeReplica(options: ReplicaOptions): Replica {
     policy: { idleLimitSeconds: 14 * day, tombstoneSeconds: day, ...options.policy },
     owner: options.owner ?? "replica-1",
     journal: options.journal,
+    incarnation: options.incarnation,
   };
   const flights = new RefreshFlights(core);
   const debts = new RevocationDebts(core);
