@@ -40,7 +40,7 @@ describe("help and version", () => {
     expect(stdout).not.toMatch(/doctor|login|install/);
   });
 
-  test.each(["demo", "serve", "stdio", "config"])("%s --help says how to use it, with an example that it understands", async (name) => {
+  test.each(["demo", "serve", "stdio", "config", "store", "keys"])("%s --help says how to use it, with an example that it understands", async (name) => {
     const asked = await run([name, "--help"]);
     expect(asked).toEqual({ exitCode: 0, stdout: expect.stringContaining(`Usage: latchkey ${name}`), stderr: "" });
     expect((await run(["help", name])).stdout).toBe(asked.stdout);
