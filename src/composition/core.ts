@@ -22,6 +22,7 @@ import { RefreshFlights } from "../token/refresh-flights.ts";
 import { RevocationDebts } from "../token/revocation-debts.ts";
 import type { TokenCore } from "../token/token-core.ts";
 import { TokenService } from "../token/token-service.ts";
+import { UnheldTokens } from "../token/unheld-tokens.ts";
 import { createHttpTool } from "../tool/http-tool.ts";
 import { sessionTools } from "../tool/session-tools.ts";
 import type { Tool, ToolTable } from "../tool/tool.ts";
@@ -87,7 +88,7 @@ export function composeCore(options: CoreOptions): Core {
   const { concurrencyPerIssuer, refreshesPerSecondPerIssuer, intervalSeconds } = config.heartbeat;
   // No store counts the processes that share it yet: each takes the whole of the limits.
   const liveReplicas = (): number => 1;
-  const core: TokenCore = {
+  const services: Omit<TokenCore, "unheld"> = {
     sessions,
     server: authorizationServers,
     issuers: new Issuers(authorizationServerPolicies(config), {
@@ -109,6 +110,7 @@ export function composeCore(options: CoreOptions): Core {
     incarnation: () => store.incarnation(),
     owner: randomSecret(),
   };
+  const core: TokenCore = { ...services, unheld: new UnheldTokens(services) };
   const flights = new RefreshFlights(core);
   const debts = new RevocationDebts(core);
   const tokens = new TokenService(core, flights);
@@ -152,7 +154,8 @@ export function composeCore(options: CoreOptions): Core {
     concurrency: heartbeatConcurrency,
     leaseMs: heartbeatLeaseMs,
   });
-  const replay = new JournalReplay(core);
+  const imports = new Imports(core, authorizationServers, logins, store.importIntents);
+  const replay = new JournalReplay(core, imports);
   let isClosing = false;
   // What is in the journal first: the heartbeat would take its attempts for lost and present a spent refresh token again.
   const ready = replay.start().then(() => {
@@ -164,7 +167,7 @@ export function composeCore(options: CoreOptions): Core {
     authorizationServers,
     tokens,
     logins,
-    imports: new Imports(core, authorizationServers, logins, store.importIntents),
+    imports,
     logout,
     registry,
     audit,
@@ -174,9 +177,11 @@ export function composeCore(options: CoreOptions): Core {
     close: async (limitMs) => {
       isClosing = true;
       replay.stop();
+      imports.stop();
       // What the heartbeat works on is drained below, within the limit.
       void heartbeat.stop();
       await maintenance.drain(limitMs);
+      core.unheld.stop();
       sessions.close();
       await store.close();
     },

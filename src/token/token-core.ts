@@ -7,6 +7,7 @@ import type { ReplyJournal } from "../session/reply-journal.ts";
 import type { Issuers } from "./issuers.ts";
 import type { LoginSessionLocks } from "./login-session-locks.ts";
 import type { AuthorizationServerPort, TokenPolicy } from "./ports.ts";
+import type { UnheldTokens } from "./unheld-tokens.ts";
 
 /** What all parts of the token service work with. One of it per process. */
 export interface TokenCore {
@@ -25,6 +26,8 @@ export interface TokenCore {
   readonly journal?: ReplyJournal | undefined;
   /** Which life of its data the store is in; undefined: it has one only. */
   readonly incarnation?: (() => string) | undefined;
+  /** What arrived and belongs to no login session. */
+  readonly unheld: UnheldTokens;
   /** This process, in attempts. */
   readonly owner: string;
 }
