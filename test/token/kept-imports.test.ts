@@ -124,6 +124,24 @@ describe("the reply of an import", () => {
     second.replay.stop();
   });
 
+  it("that is being verified after the restart, long after the time of the first process's claim: nobody presents meanwhile (I1)", async () => {
+    const { first, handed, server, kill, next, clock } = makeWorld();
+    server.verificationAnswer = { kind: "unavailable", problem: "keys" };
+    void first.imports.importLogin(handed);
+    await clock.advance(2_000);
+    kill();
+    await clock.advance(600_000);
+    server.verify = () => new Promise(() => {});
+    const [second, third] = [next("second"), next("third")];
+    void second.replay.start();
+    await settle();
+    const retry = outcomeOf(third, handed);
+    await clock.advance(35_000);
+    expect(await retry).toEqual({ handle: undefined, code: "authorization_server_unavailable" });
+    expect(server.presentations).toHaveLength(1);
+    second.replay.stop();
+  });
+
   it("of another user is refused after the restart as well: nothing is made, and what it brought is revoked (I7)", async () => {
     const { first, handed, disk, server, kill, next, clock, store } = makeWorld();
     const bob = String(server.signIn("bob").tokens.refreshToken);
