@@ -3,6 +3,7 @@ import type { Clock } from "../clock.ts";
 import { presetByIssuer } from "../config/presets.ts";
 import type { Config } from "../config/schema.ts";
 import { Heartbeat } from "../heartbeat/heartbeat.ts";
+import { ReplicaPresence } from "../heartbeat/replica-presence.ts";
 import type { Logger } from "../logger.ts";
 import { createServerFactory } from "../mcp/server-factory.ts";
 import { AuthorizationServers } from "../oidc/authorization-servers.ts";
@@ -37,6 +38,7 @@ export interface CoreOptions {
   readonly config: Config;
   /** It is closed with the core. */
   readonly opened: OpenedStore;
+  /** The one that all who share the store go by. */
   readonly clock: Clock;
   readonly logger: Logger;
   /** The environment, for its proxies (HTTPS_PROXY, NO_PROXY). Default: none. */
@@ -86,8 +88,8 @@ export function composeCore(options: CoreOptions): Core {
   logChosenPresets(config, logger);
   const random = (): number => Math.random();
   const { concurrencyPerIssuer, refreshesPerSecondPerIssuer, intervalSeconds } = config.heartbeat;
-  // No store counts the processes that share it yet: each takes the whole of the limits.
-  const liveReplicas = (): number => 1;
+  const owner = randomSecret();
+  const presence = new ReplicaPresence({ replicas: store.replicas, replica: owner, clock, logger });
   const services: Omit<TokenCore, "unheld"> = {
     sessions,
     server: authorizationServers,
@@ -97,7 +99,7 @@ export function composeCore(options: CoreOptions): Core {
       random,
       concurrencyPerIssuer,
       refreshesPerSecondPerIssuer,
-      liveReplicas,
+      liveReplicas: () => presence.live,
     }),
     locks: new LoginSessionLocks(),
     clock,
@@ -108,9 +110,13 @@ export function composeCore(options: CoreOptions): Core {
     policy: tokenPolicy(config),
     journal,
     incarnation: () => store.incarnation(),
-    owner: randomSecret(),
+    owner,
   };
   const core: TokenCore = { ...services, unheld: new UnheldTokens(services) };
+  sessions.onChange(
+    (next) => core.issuers.noticeRefresh(next),
+    () => core.issuers.isAnyTroubled,
+  );
   const flights = new RefreshFlights(core);
   const debts = new RevocationDebts(core);
   const tokens = new TokenService(core, flights);
@@ -158,7 +164,7 @@ export function composeCore(options: CoreOptions): Core {
   const replay = new JournalReplay(core, imports);
   let isClosing = false;
   // What is in the journal first: the heartbeat would take its attempts for lost and present a spent refresh token again.
-  const ready = replay.start().then(() => {
+  const ready = Promise.all([replay.start(), presence.start()]).then(() => {
     if (!isClosing) heartbeat.start();
   });
   return {
@@ -182,6 +188,7 @@ export function composeCore(options: CoreOptions): Core {
       void heartbeat.stop();
       await maintenance.drain(limitMs);
       core.unheld.stop();
+      await presence.stop();
       sessions.close();
       await store.close();
     },

@@ -6,8 +6,8 @@ import type { StoreAdministration } from "../../src/session/store-administration
 import type { SealingKey } from "../../src/store/key-ring.ts";
 import { aLoginSession, inState } from "../session/records.ts";
 
-export const firstKey: SealingKey = { id: "one", secret: "first secret of the tests, 32 characters and more" };
-export const secondKey: SealingKey = { id: "two", secret: "second secret of the tests, 32 characters and more" };
+const firstKey: SealingKey = { id: "one", secret: "first secret of the tests, 32 characters and more" };
+const secondKey: SealingKey = { id: "two", secret: "second secret of the tests, 32 characters and more" };
 
 /** One place where data is; each `open` is as good as a process. The test closes what it opened. */
 export interface DurablePlace {

@@ -27,7 +27,8 @@ function make(hooks: StoreHooks = {}) {
     store,
     here,
     told,
-    tellListener: () => here.onChange((next, previous) => void told.push(`${previous?.version ?? "-"} ${next.version} ${next.state}`)),
+    tellListener: (wantsAll: () => boolean = () => true) =>
+      here.onChange((next, previous) => void told.push(`${previous?.version ?? "-"} ${next.version} ${next.state}`), wantsAll),
     hear: async (change: LoginSessionChange) => {
       for (const listener of listeners) listener(change);
       await settle();
@@ -103,12 +104,16 @@ describe("news from the store", () => {
     expect(watched?.current().version).toBe(3);
   });
 
-  it("about what nobody here watches are not read when nobody listens either, nor when the record is gone", async () => {
+  it("about what nobody here watches are read while somebody wants all, and not when the record is gone", async () => {
     const { store, hear, reads, tellListener } = make();
     await store.insert(record);
     await hear({ id: record.id, version: 1 });
     expect(reads()).toBe(0);
-    tellListener();
+    let wanted = false;
+    tellListener(() => wanted);
+    await hear({ id: record.id, version: 1 });
+    expect(reads()).toBe(0);
+    wanted = true;
     await hear({ id: record.id, version: 0 });
     expect(reads()).toBe(0);
     await hear({ id: record.id, version: 1 });

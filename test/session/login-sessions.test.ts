@@ -219,7 +219,10 @@ describe("changes", () => {
     const told: string[] = [];
     const toldThere: number[] = [];
     here.onChange((next, previous) => void told.push(`${previous?.version ?? "-"} ${next.version}`));
-    const stop = there.onChange((next) => void toldThere.push(next.version));
+    const stop = there.onChange(
+      (next) => void toldThere.push(next.version),
+      () => true,
+    );
     const record = aLoginSession("a");
     await here.insert(record);
     await settle();
