@@ -1,11 +1,12 @@
 import type { ImportIntent } from "./import-intent.ts";
-import type { Attempt, LoginSession, Principal, Profile, RefreshToken, RevocationDebt } from "./login-session.ts";
+import type { Attempt, AttemptId, LoginSession, Principal, Profile, RefreshToken, RevocationDebt } from "./login-session.ts";
 
 /** A 200 of the token endpoint that the store does not have yet, with all that is needed to bring it there later. */
 export interface KeptReply {
   readonly kind: "reply";
+  /** Of the presentation that it answers. */
+  readonly id: AttemptId;
   readonly loginSession: Pick<LoginSession, "id" | "authorizationServer" | "principal">;
-  /** The presentation that it answers. Its id names the reply. */
   readonly attempt: Attempt;
   /** When the request was sent and when the body was complete, milliseconds since the epoch. */
   readonly sentAt: number;
@@ -16,7 +17,8 @@ export interface KeptReply {
 /** The same of an import: there is no login session yet, so all that is needed to make one is kept. */
 export interface KeptImport {
   readonly kind: "import";
-  /** Its owner names the reply. */
+  /** The owner of the intent. */
+  readonly id: string;
   readonly intent: ImportIntent;
   /** What the backend handed over: spent by now, unless the authorization server does not rotate. */
   readonly refreshToken: RefreshToken;
@@ -39,20 +41,8 @@ export interface KeptDebt {
   readonly since: number;
 }
 
-/** What a journal keeps. */
+/** What a journal keeps. The `id` names it: the same thing kept twice is kept once. */
 export type Kept = KeptReply | KeptImport | KeptDebt;
-
-/** What names it in the journal: the same thing kept twice is kept once. */
-export function keptId(kept: Kept): string {
-  switch (kept.kind) {
-    case "reply":
-      return kept.attempt.id;
-    case "import":
-      return kept.intent.owner;
-    case "debt":
-      return kept.id;
-  }
-}
 
 /**
  * Keeps what would be lost with the process (I4): replies that the store does not have yet, and tokens of which no record

@@ -1,6 +1,6 @@
 import type { Audit } from "../audit/audit.ts";
 import type { Logger } from "../logger.ts";
-import { type Kept, keptId, type ReplyJournal } from "../session/reply-journal.ts";
+import type { Kept, ReplyJournal } from "../session/reply-journal.ts";
 import { type LeftFile, type Place, ReplyFile, takeLeftFile } from "./reply-file.ts";
 import { type SlotLine, slotLine } from "./reply-slots.ts";
 import type { Sealer } from "./sealer.ts";
@@ -45,7 +45,7 @@ export class LocalReplyJournal implements ReplyJournal {
   }
 
   async keep(kept: Kept): Promise<void> {
-    const id = keptId(kept);
+    const { id } = kept;
     const generation = kept.kind === "reply" ? kept.attempt.generation : 0;
     if (this.#places.has(id)) return;
     const sealed = await this.#options.sealer.seal(contextOf(id, generation), JSON.stringify(kept));

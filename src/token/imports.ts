@@ -1,7 +1,7 @@
 import { sleep } from "../clock.ts";
 import { LatchkeyError } from "../errors.ts";
 import type { LoginSession, RefreshToken, RefreshTokenHash } from "../session/login-session.ts";
-import { type KeptImport, keptId } from "../session/reply-journal.ts";
+import type { KeptImport } from "../session/reply-journal.ts";
 import type { ImportIntentStore } from "../session/store.ts";
 import { verdictOf } from "./failure-settlement.ts";
 import { type ImportClaim, ImportClaims, presentationMs } from "./import-claims.ts";
@@ -138,7 +138,18 @@ export class Imports {
     const { sentAt, receivedAt, body } = await this.#present(check, refreshToken, claimed);
     const { authorizationServer, principal, profile } = check;
     const { intent } = claimed;
-    return this.#finish({ kind: "import", intent, refreshToken, authorizationServer, principal, profile, sentAt, receivedAt, body });
+    return this.#finish({
+      kind: "import",
+      id: intent.owner,
+      intent,
+      refreshToken,
+      authorizationServer,
+      principal,
+      profile,
+      sentAt,
+      receivedAt,
+      body,
+    });
   }
 
   /** The reply is in hand: it is kept before anything looks at it, until there is a login session of it or its tokens are owed (I4). */
@@ -160,7 +171,7 @@ export class Imports {
     } finally {
       // The next process goes on with what is kept: until then nobody else may present.
       if (!this.#stopped.signal.aborted) {
-        await this.#core.journal?.settle(keptId(kept));
+        await this.#core.journal?.settle(kept.id);
         await this.#claims.release(kept.intent);
       }
     }

@@ -1,5 +1,5 @@
 import { sleep } from "../clock.ts";
-import { type KeptReply, keptId } from "../session/reply-journal.ts";
+import type { KeptReply } from "../session/reply-journal.ts";
 import type { TokenCore } from "./token-core.ts";
 
 /** A store that has not taken a reply after so long may be away for longer than this process lives. */
@@ -27,7 +27,7 @@ export async function keepUntilStored<T>(core: TokenCore, reply: KeptReply, stor
     const result = await store(() => void keep());
     stored.abort();
     await Promise.all([slow, keeping]);
-    await journal.settle(keptId(reply));
+    await journal.settle(reply.id);
     return result;
   } finally {
     stored.abort();

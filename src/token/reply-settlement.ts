@@ -37,7 +37,7 @@ export async function storeReply(
   reply: RawReply,
 ): Promise<StoredReply> {
   const { id, authorizationServer, principal } = claimed;
-  const kept = { kind: "reply" as const, loginSession: { id, authorizationServer, principal }, attempt, ...reply };
+  const kept = { kind: "reply" as const, id: attempt.id, loginSession: { id, authorizationServer, principal }, attempt, ...reply };
   return keepUntilStored(core, kept, async (refused) => {
     let arrival: Arrival["kind"] = "drop";
     const change = (current: LoginSession): LoginSession | undefined => {

@@ -4,7 +4,7 @@ import type { KeptDebt } from "../session/reply-journal.ts";
 import type { RevocableToken, VerifiedLogin } from "./ports.ts";
 import { unknownAccessLifeMs, unknownRefreshLifeMs } from "./record-changes.ts";
 import { backoffMs } from "./times.ts";
-import type { TokenCore } from "./token-core.ts";
+import type { TokenCore, UnheldRevocations } from "./token-core.ts";
 
 /** So many debts wait in memory at one time. What comes beyond them is tried once, and again after a restart where there is a journal. */
 const mostWaiting = 1_000;
@@ -16,7 +16,7 @@ export type UnheldTokensServices = Pick<TokenCore, "server" | "issuers" | "clock
  * Revokes tokens that arrived and that no login session holds: of a refused login, or of a reply whose record is gone. They
  * are kept in the journal until they are revoked, cannot be revoked, or have expired; without a journal, in memory (I4).
  */
-export class UnheldTokens {
+export class UnheldTokens implements UnheldRevocations {
   readonly #services: UnheldTokensServices;
   readonly #waiting = new Set<string>();
   readonly #stopped = new AbortController();
@@ -25,12 +25,10 @@ export class UnheldTokens {
     this.#services = services;
   }
 
-  /** How many debts wait for their next try. */
   get size(): number {
     return this.#waiting.size;
   }
 
-  /** Resolves when each was tried once; what could not be revoked then is tried again later. It never rejects. */
   async revoke(authorizationServer: string, tokens: readonly RevocableToken[]): Promise<void> {
     if (tokens.length === 0) return;
     const { clock, journal, logger } = this.#services;
@@ -41,7 +39,6 @@ export class UnheldTokens {
     await this.resume(debt);
   }
 
-  /** The same with what an earlier process has kept. */
   async resume(debt: KeptDebt): Promise<void> {
     const { journal, logger } = this.#services;
     const { left, waitMs } = await this.#try(debt, debt.tokens, 0);
@@ -50,7 +47,6 @@ export class UnheldTokens {
     else logger.error("Too many tokens wait for their revocation: these are not tried again before a restart.", { tokens: left.length });
   }
 
-  /** Starts no other try. What is left stays in the journal. */
   stop(): void {
     this.#stopped.abort();
   }

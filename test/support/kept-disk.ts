@@ -1,4 +1,4 @@
-import { type Kept, keptId, type ReplyJournal } from "../../src/session/reply-journal.ts";
+import type { Kept, ReplyJournal } from "../../src/session/reply-journal.ts";
 
 /** A disk that several processes share: what a process has kept is there for the next once it is dead. */
 export class KeptDisk {
@@ -13,7 +13,7 @@ export class KeptDisk {
       keep: async (kept) => {
         if (this.isBroken) throw new Error("no space left");
         this.onKeep();
-        this.kept.set(keptId(kept), kept);
+        this.kept.set(kept.id, kept);
       },
       settle: async (id) => void this.kept.delete(id),
       adopt: async () => this.left.splice(0),
