@@ -3,7 +3,7 @@ import type { z } from "zod";
 import { type HttpServer, startHttpServer } from "../../src/composition/http-server.ts";
 import { configSchema } from "../../src/config/schema.ts";
 import { createLogger } from "../../src/logger.ts";
-import type { AccessToken, LoginSession, RefreshToken } from "../../src/session/login-session.ts";
+import type { AccessToken, LoginSession, LoginSessionId, RefreshToken } from "../../src/session/login-session.ts";
 import type { WatchedLoginSession } from "../../src/session/login-sessions.ts";
 import { hashConnectionKey, newConnectionKey } from "../../src/session/random.ts";
 import { type Behaviour, type FaultServer, startFaultServer } from "../../src/testing/index.ts";
@@ -153,11 +153,17 @@ export class FaultWorld {
   }
 
   async #admit(login: VerifiedLogin, subject: string): Promise<FaultUser> {
+    const { id } = await this.latchkey.core.logins.start(login, { kind: "browser" });
+    return this.admit(id, subject);
+  }
+
+  /** A login session that is there, with a connection key. Time waits for its presentations from now on. */
+  async admit(id: LoginSessionId | undefined, subject: string): Promise<FaultUser> {
+    if (id === undefined) throw new Error("There is no such login session.");
     const { core } = this.latchkey;
-    const { id } = await core.logins.start(login, { kind: "browser" });
     const key = newConnectionKey();
     const record = { id, hash: hashConnectionKey(key), loginSessionId: id, name: "test", createdAt: this.clock.now() };
-    await core.store.connectionKeys.insert(record, 1);
+    await core.store.connectionKeys.insert(record, 2);
     const watched = await core.sessions.watch(id);
     if (watched === undefined) throw new Error("The login session is gone.");
     const user: FaultUser = { subject, key, login: watched, record: () => watched.current() };
