@@ -60,17 +60,19 @@ describe.concurrent("latchkey serve, killed and started again on its SQLite file
     const lost = first.api("POST", "", handed).catch(() => "lost");
     await server.next("/token");
     const before = looked;
-    await eventually("the reply cannot be verified", () => looked > before);
+    // The key set is asked for again five seconds after it was fetched.
+    await eventually("the reply cannot be verified", () => looked > before, 30_000);
     await first.kill();
     expect(await lost).toBe("lost");
     expect(await served.store.loginSessions.listByUser(server.issuer, "alice")).toEqual([]);
 
     server.on("/jwks", (_request, response) => sendJson(response, 200, { keys: [...keys, server.key.publicJwk] }));
     const second = await served.start();
-    const [record] = await eventually("the login session is there", async () => {
+    const isThere = async () => {
       const records = await served.store.loginSessions.listByUser(server.issuer, "alice");
       return records.length > 0 ? records : undefined;
-    });
+    };
+    const [record] = await eventually("the login session is there", isThere, 20_000);
     expect(record).toMatchObject({ state: "live", refreshToken: "rt-1", origin: { kind: "import" } });
     expect(await second.api("POST", "", handed)).toMatchObject({ status: 409, json: { login: record?.handle } });
     expect(served.presented()).toEqual(["rt-0"]);
