@@ -6,8 +6,8 @@ import { probeIntrospection } from "./introspection-probe.ts";
 import { liveDueAt } from "./limits.ts";
 import type { VerifiedLogin } from "./ports.ts";
 import { newEntry, replacedDebts } from "./record-changes.ts";
-import { revokeTokens } from "./revoke-unheld.ts";
 import type { TokenCore } from "./token-core.ts";
+import { tokensOfLogin } from "./unheld-tokens.ts";
 
 /** Makes login sessions out of verified logins. */
 export class Logins {
@@ -91,7 +91,7 @@ export class Logins {
 
   async #refuse(handle: LoginSessionHandle, login: VerifiedLogin, code: "forbidden" | "login_ended" | "not_found"): Promise<never> {
     this.#core.audit.record({ event: "login_refused", login: handle, issuer: login.principal.issuer, code });
-    await revokeTokens(this.#core, login);
+    await this.#core.unheld.revoke(login.authorizationServer, tokensOfLogin(login));
     throw new LatchkeyError(code, refusalText[code]);
   }
 
