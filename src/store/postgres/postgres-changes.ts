@@ -88,7 +88,10 @@ export class PostgresChanges {
     const removals = await this.#db.all(`SELECT 0 AS row, id, 0::bigint AS version FROM ${schema}.removals`);
     const all: PostgresRow[] = [...removals];
     for (let row = -1; ; ) {
-      const page = await this.#db.all(`SELECT row, id, version FROM ${schema}.login_sessions WHERE row > $1 ORDER BY row LIMIT ${pageOfAll}`, row);
+      const page = await this.#db.all(
+        `SELECT row, id, version FROM ${schema}.login_sessions WHERE row > $1 ORDER BY row LIMIT ${pageOfAll}`,
+        row,
+      );
       all.push(...page);
       const last = page.at(-1);
       if (last === undefined) break;

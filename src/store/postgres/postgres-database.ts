@@ -54,9 +54,15 @@ export class PostgresDatabase implements PostgresStatements {
       idleTimeoutMillis: 30_000,
       allowExitOnIdle: true,
     });
-    this.#pool.on("connect", () => this.onConnected());
+    this.#pool.on("connect", (client) => {
+      // While a client is in use its statements reject when it breaks; the event, unheard, would end the process as well.
+      client.on("error", () => {});
+      this.onConnected();
+    });
     // Of a connection that nobody uses at the moment. Unheard, it would end the process.
-    this.#pool.on("error", (error) => logger.warn("A connection to the store's server broke; another is made when it is needed.", { error }));
+    this.#pool.on("error", (error) =>
+      logger.warn("A connection to the store's server broke; another is made when it is needed.", { error }),
+    );
   }
 
   async all(text: string, ...values: readonly PostgresValue[]): Promise<readonly PostgresRow[]> {

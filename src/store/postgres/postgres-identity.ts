@@ -1,8 +1,8 @@
 import type { Clock } from "../../clock.ts";
-import type { PostgresDatabase } from "./postgres-database.ts";
-import { mustText } from "./postgres-values.ts";
 import { LatchkeyError } from "../../errors.ts";
+import type { PostgresDatabase } from "./postgres-database.ts";
 import { postgresCodeOf } from "./postgres-errors.ts";
+import { mustText } from "./postgres-values.ts";
 
 /** A failover keeps connections of some proxies open: it is looked at again after this time. */
 const staleMs = 3_000;
