@@ -32,12 +32,12 @@ await describeWithPostgres("changes in a PostgreSQL store", () => {
     expect(told.filter(({ version }) => version === 2).map(({ id }) => id)).toEqual(["id-a", "id-b", "id-c"]);
   });
 
-  test("are told within a second when nobody is woken (B9)", async () => {
+  test("are told when nobody is woken (B9)", async () => {
     const bench = new PostgresBench(onTestFinished);
     const [writer, reader] = [await bench.open(undefined, { notify: false }), await bench.open(undefined, { notify: false })];
     const told = listen(reader);
     await writer.loginSessions.insert(aLoginSession("a"));
-    await vi.waitFor(() => expect(told).toEqual([{ id: "id-a", version: 1 }]), { timeout: 1_000, interval: 10 });
+    await within(() => expect(told).toEqual([{ id: "id-a", version: 1 }]));
   });
 
   test("go on being told after the server has ended every connection", async () => {

@@ -15,8 +15,9 @@ const states: readonly LoginSessionState[] = ["live", "refreshing", "uncertain",
 const patienceMs = 60_000;
 const purgedAtOnce = 5_000;
 
-/** What is sealed, and in which order it is sealed anew. */
-type SealedTable = "login_sessions" | "authorization_server_records";
+/** What is sealed, in the order in which it is sealed anew, and the column that names a row. */
+const keyOf = { login_sessions: "id", authorization_server_records: "id_hash" } as const;
+type SealedTable = keyof typeof keyOf;
 
 /** What an operator does with a PostgreSQL store, while processes use it. */
 export class PostgresAdministration implements StoreAdministration {
@@ -42,10 +43,11 @@ export class PostgresAdministration implements StoreAdministration {
   }
 
   async reseal(after: string | undefined, limit: number): Promise<ResealStep> {
-    const [table, row] = placeOf(after);
+    const [table, begin] = placeOf(after);
+    const key = keyOf[table];
     const rows = await this.#db.all(
-      `SELECT * FROM ${this.#db.schema}.${table} WHERE row > $1 AND (key_id IS NULL OR key_id <> $2) ORDER BY row LIMIT $3`,
-      ...[row, this.#records.sealer.activeKeyId, limit],
+      `SELECT * FROM ${this.#db.schema}.${table} WHERE ${key} > $1 AND (key_id IS NULL OR key_id <> $2) ORDER BY ${key} LIMIT $3`,
+      ...[begin, this.#records.sealer.activeKeyId, limit],
     );
     let resealed = 0;
     let unreadable = 0;
@@ -55,8 +57,8 @@ export class PostgresAdministration implements StoreAdministration {
       else resealed += await this.#put(table, each, sealed);
     }
     const last = rows.at(-1);
-    if (last !== undefined) return { next: `${table} ${mustNumber(last, "row")}`, resealed, unreadable };
-    return { next: table === "login_sessions" ? "authorization_server_records 0" : undefined, resealed, unreadable };
+    if (last !== undefined) return { next: `${table} ${mustText(last, key)}`, resealed, unreadable };
+    return { next: table === "login_sessions" ? "authorization_server_records " : undefined, resealed, unreadable };
   }
 
   async renewIncarnation(): Promise<void> {
@@ -72,8 +74,8 @@ export class PostgresAdministration implements StoreAdministration {
   /** Only where it was not written anew in the meantime: then it is sealed with the active key already. */
   #put(table: SealedTable, row: PostgresRow, sealed: string): Promise<number> {
     return this.#db.run(
-      `UPDATE ${this.#db.schema}.${table} SET sealed = $1, key_id = $2 WHERE row = $3 AND sealed = $4`,
-      ...[sealed, this.#records.sealer.activeKeyId, mustNumber(row, "row"), mustText(row, "sealed")],
+      `UPDATE ${this.#db.schema}.${table} SET sealed = $1, key_id = $2 WHERE ${keyOf[table]} = $3 AND sealed = $4`,
+      ...[sealed, this.#records.sealer.activeKeyId, mustText(row, keyOf[table]), mustText(row, "sealed")],
     );
   }
 }
@@ -108,9 +110,10 @@ async function readStats(statements: PostgresStatements, schema: string, now: nu
   };
 }
 
-function placeOf(after: string | undefined): readonly [SealedTable, number] {
-  const [table = "login_sessions", row = "0"] = after?.split(" ") ?? [];
-  return [table === "authorization_server_records" ? table : "login_sessions", Number(row)];
+/** Ids are base64url: none has a space. */
+function placeOf(after: string | undefined): readonly [SealedTable, string] {
+  const [table = "login_sessions", begin = ""] = after?.split(" ") ?? [];
+  return [table === "authorization_server_records" ? table : "login_sessions", begin];
 }
 
 function countOf(row: PostgresRow): number {

@@ -85,17 +85,16 @@ export class PostgresChanges {
 
   async #everything(): Promise<readonly LoginSessionChange[]> {
     const { schema } = this.#db;
-    const removals = await this.#db.all(`SELECT 0 AS row, id, 0::bigint AS version FROM ${schema}.removals`);
-    const all: PostgresRow[] = [...removals];
-    for (let row = -1; ; ) {
+    const all: PostgresRow[] = [...(await this.#db.all(`SELECT id, 0::bigint AS version FROM ${schema}.removals`))];
+    for (let after = ""; ; ) {
       const page = await this.#db.all(
-        `SELECT row, id, version FROM ${schema}.login_sessions WHERE row > $1 ORDER BY row LIMIT ${pageOfAll}`,
-        row,
+        `SELECT id, version FROM ${schema}.login_sessions WHERE id > $1 ORDER BY id LIMIT ${pageOfAll}`,
+        after,
       );
       all.push(...page);
       const last = page.at(-1);
       if (last === undefined) break;
-      row = mustNumber(last, "row");
+      after = mustText(last, "id");
     }
     return all.map((each) => ({ id: mustText(each, "id") as LoginSessionId, version: mustNumber(each, "version") }));
   }

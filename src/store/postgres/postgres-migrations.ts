@@ -25,7 +25,6 @@ export const migrations: readonly ((schema: string) => string)[] = [
     txid xid8 NOT NULL DEFAULT pg_current_xact_id()
   );
   ALTER TABLE ${schema}.login_sessions ALTER COLUMN sealed SET STORAGE EXTERNAL;
-  CREATE UNIQUE INDEX login_sessions_row ON ${schema}.login_sessions (row);
   CREATE INDEX login_sessions_user ON ${schema}.login_sessions (user_hash);
   CREATE INDEX login_sessions_refresh ON ${schema}.login_sessions (refresh_hash) WHERE refresh_hash IS NOT NULL;
   CREATE INDEX login_sessions_consumed ON ${schema}.login_sessions (consumed_hash) WHERE consumed_hash IS NOT NULL;
@@ -98,7 +97,6 @@ export const migrations: readonly ((schema: string) => string)[] = [
     key_id text
   );
   ALTER TABLE ${schema}.authorization_server_records ALTER COLUMN sealed SET STORAGE EXTERNAL;
-  CREATE UNIQUE INDEX authorization_server_records_row ON ${schema}.authorization_server_records (row);
   CREATE INDEX authorization_server_records_grant ON ${schema}.authorization_server_records (grant_hash) WHERE grant_hash IS NOT NULL;
   CREATE INDEX authorization_server_records_uid ON ${schema}.authorization_server_records (uid_hash) WHERE uid_hash IS NOT NULL;
   CREATE INDEX authorization_server_records_user_code ON ${schema}.authorization_server_records (user_code_hash) WHERE user_code_hash IS NOT NULL;
