@@ -70,6 +70,17 @@ await describeWithPostgres("changes in a PostgreSQL store", () => {
     ]);
   });
 
+  test("are all told when there are more at once than one look takes", async () => {
+    const bench = new PostgresBench(onTestFinished);
+    const told = listen(await bench.open());
+    await bench.sql(
+      `INSERT INTO login_sessions (id, handle, user_hash, version, generation, state, created_at, sealed, writer)
+       SELECT 'n' || n, 'h' || n, 'u', 1, 1, 'live', 1, 'x', 'w' FROM generate_series(1, 20500) AS n`,
+    );
+    await within(() => expect(told).toHaveLength(20_500));
+    expect(new Set(told.map(({ id }) => id)).size).toBe(20_500);
+  });
+
   test("that are due are claimed once by eight workers (2,000 of them)", async () => {
     const bench = new PostgresBench(onTestFinished);
     const stores = [await bench.open(), await bench.open()];

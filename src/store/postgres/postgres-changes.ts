@@ -6,8 +6,8 @@ import type { PostgresIdentity } from "./postgres-identity.ts";
 import { serverNow } from "./postgres-replicas.ts";
 import { mustNumber, mustText, type PostgresRow, textOrNull } from "./postgres-values.ts";
 
-/** So many login sessions are named at one time when each may be another one. */
-const pageOfAll = 20_000;
+/** So many changes are read at one time. When there are more, everything counts as changed, and is read in pieces of this size. */
+const mostAtOnce = 20_000;
 /** A write whose answer never came has ended by then, one way or the other: the server gives up a statement sooner. */
 const doubtMs = 30_000;
 
@@ -56,7 +56,8 @@ export class PostgresChanges {
     const [last, lastIncarnation] = [this.#seen, this.#incarnation];
     // Put back from a backup, or failed over, under our feet: everything may be another.
     const another = last !== undefined && (seen.xmax < last.xmax || incarnation !== lastIncarnation);
-    const news = another ? await this.#everything() : changesOf(row["changes"]);
+    const changes = changesOf(row["changes"]);
+    const news = another || changes.length > mostAtOnce ? await this.#everything() : changes;
     // Only now: a look that failed is looked again.
     this.#seen = seen;
     this.#incarnation = incarnation;
@@ -75,7 +76,8 @@ export class PostgresChanges {
          (SELECT value FROM ${schema}.meta WHERE name = 'incarnation') AS incarnation,
          CASE WHEN $1::xid8 IS NULL THEN '[]' ELSE (SELECT coalesce(json_agg(json_build_array(id, version) ORDER BY txid), '[]') FROM (
            SELECT id, version, txid FROM ${schema}.login_sessions WHERE ${which}
-           UNION ALL SELECT id, 0, txid FROM ${schema}.removals WHERE ${which}) AS changed) END AS changes`,
+           UNION ALL SELECT id, 0, txid FROM ${schema}.removals WHERE ${which}
+           LIMIT ${mostAtOnce + 1}) AS changed) END AS changes`,
       ...[last === undefined ? null : String(last.xmax), last === undefined ? [] : last.xip, this.writer, [...this.#doubts.keys()]],
     );
     if (row === undefined) throw new TypeError("A look at the store gave no row.");
@@ -88,7 +90,7 @@ export class PostgresChanges {
     const all: PostgresRow[] = [...(await this.#db.all(`SELECT id, 0::bigint AS version FROM ${schema}.removals`))];
     for (let after = ""; ; ) {
       const page = await this.#db.all(
-        `SELECT id, version FROM ${schema}.login_sessions WHERE id > $1 ORDER BY id LIMIT ${pageOfAll}`,
+        `SELECT id, version FROM ${schema}.login_sessions WHERE id > $1 ORDER BY id LIMIT ${mostAtOnce}`,
         after,
       );
       all.push(...page);
