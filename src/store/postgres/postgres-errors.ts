@@ -49,7 +49,10 @@ export function openingError(error: unknown, place: PostgresPlace): LatchkeyErro
   switch (code) {
     case "28P01":
     case "28000":
-      return unusable(`the server at ${host} refuses the user ${user}: correct the user name and the password in store.url.`, cause);
+      return unusable(
+        `the server at ${host} refuses the user ${user}: correct the user name and the password in store.url, or let it in (pg_hba.conf; it may want TLS: sslmode in store.url).`,
+        cause,
+      );
     case "3D000":
       return unusable(`the server at ${host} has no database ${database}: create it, or correct its name in store.url.`, cause);
     case "42501":
