@@ -53,7 +53,8 @@ function replyProblem(message: string, address: RedisAddress): string {
 
 function strangeProblem(cause: Error, address: RedisAddress): LatchkeyError {
   const place = placeOf(address);
-  if (cause.name === "ParserError" || /Protocol error/i.test(cause.message))
+  // The reader of the protocol has no code for it.
+  if (/Unknown RESP type|Protocol error/i.test(cause.message))
     return unusable(`what listens at ${place} is not Redis: correct store.url.`, cause);
   const code = "code" in cause && typeof cause.code === "string" ? cause.code : "";
   if (/CERT|SSL|TLS|SELF_SIGNED|ISSUER/.test(code))
