@@ -11,7 +11,7 @@ import type { OpenedSharedStore } from "../../src/store/opened-shared-store.ts";
 import { openRedisStore } from "../../src/store/redis/redis-store.ts";
 import { ownPrefix, redisUrl } from "../support/redis-for-tests.ts";
 
-export const aKey: SealingKey = { id: "one", secret: "first secret of the tests, 32 characters and more" };
+const aKey: SealingKey = { id: "one", secret: "first secret of the tests, 32 characters and more" };
 
 export interface RedisBenchOptions {
   readonly url?: string;

@@ -10,7 +10,7 @@ const rowsPerStep = 500;
  * Lua: rows that end. Each is a key of its own, which Redis drops by itself some time after its end; a list of their ends counts them. What
  * has ended is absent, whether it was dropped or not: the scripts' callers look at the end. KEYS[2] is the list of ends.
  */
-export const expiringRows = `
+const expiringRows = `
 local ends = KEYS[2]
 local function put(key, name, text, at)
   redis.call('SET', key, text, 'PXAT', string.format('%.0f', math.max(1, math.ceil(at) + ${marginMs})))

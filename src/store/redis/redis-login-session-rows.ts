@@ -3,7 +3,7 @@ import { orUndefined } from "./redis-values.ts";
 
 /**
  * Lua: `parse(row)` takes a row apart; nil: it is none. A row is one text, its parts with a space in between: a hash per login session would
- * take half as much memory again. None of the parts has a space in it.
+ * take a fifth more memory. None of the parts has a space in it.
  */
 export const parseRow = `
 local function parse(row)
