@@ -35,7 +35,7 @@ export interface HttpServer {
 }
 
 /** How long running calls, and then running refreshes, may take when the server closes. */
-const drainSeconds = 10;
+export const drainSeconds = 10;
 const closeGraceMs = 1_000;
 
 /** Opens the listener of the configuration. Throws LatchkeyError `configuration_invalid` when the address cannot be had. */
