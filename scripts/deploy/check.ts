@@ -3,7 +3,7 @@ import { basename, join } from "node:path";
 import { parseAllDocuments } from "yaml";
 import { composeProblems } from "./compose.ts";
 import { readDockerfile } from "./dockerfile.ts";
-import { kubernetesProblems, type Manifest } from "./kubernetes.ts";
+import { Cluster, kubernetesProblems, type Manifest } from "./kubernetes.ts";
 import { readNginx } from "./nginx.ts";
 import { Tree } from "./tree.ts";
 
@@ -41,7 +41,7 @@ export function checkDeploy(root: string): readonly string[] {
       ...ofNginx,
       ...composeProblems(compose, surroundings),
       ...kustomizationProblems(directory, kustomization, generated),
-      ...kubernetesProblems(manifests, generated, surroundings),
+      ...kubernetesProblems(new Cluster(manifests, generated), surroundings),
     ];
   } catch (error) {
     return [error instanceof Error ? error.message : String(error)];
