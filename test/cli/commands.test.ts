@@ -40,15 +40,18 @@ describe("help and version", () => {
     expect(stdout).not.toMatch(/doctor|login|install/);
   });
 
-  test.each(["demo", "serve", "stdio", "config", "store", "keys"])("%s --help says how to use it, with an example that it understands", async (name) => {
-    const asked = await run([name, "--help"]);
-    expect(asked).toEqual({ exitCode: 0, stdout: expect.stringContaining(`Usage: latchkey ${name}`), stderr: "" });
-    expect((await run(["help", name])).stdout).toBe(asked.stdout);
-    expect(asked.stdout.startsWith(`latchkey ${name}: `)).toBe(true);
-    const example = /\nExample:\n {2}latchkey (.+)\n$/.exec(asked.stdout)?.[1] ?? "";
-    const { stderr } = await run(example.split(/ >/)[0]?.split(" ") ?? [], { cwd: directory });
-    expect(stderr).not.toContain("Try:");
-  });
+  test.each(["demo", "serve", "stdio", "config", "store", "keys"])(
+    "%s --help says how to use it, with an example that it understands",
+    async (name) => {
+      const asked = await run([name, "--help"]);
+      expect(asked).toEqual({ exitCode: 0, stdout: expect.stringContaining(`Usage: latchkey ${name}`), stderr: "" });
+      expect((await run(["help", name])).stdout).toBe(asked.stdout);
+      expect(asked.stdout.startsWith(`latchkey ${name}: `)).toBe(true);
+      const example = /\nExample:\n {2}latchkey (.+)\n$/.exec(asked.stdout)?.[1] ?? "";
+      const { stderr } = await run(example.split(/ >/)[0]?.split(" ") ?? [], { cwd: directory });
+      expect(stderr).not.toContain("Try:");
+    },
+  );
 
   test("no command has the help of another, and each command has a line of its own", async () => {
     const commands = await Promise.all(["demo", "serve", "stdio", "config", "store", "keys"].map((name) => loadCommand(name)));
