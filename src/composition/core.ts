@@ -149,7 +149,12 @@ export function composeCore(options: CoreOptions): Core {
     clock,
     logger,
     audit,
-    settings: { maxConnections, maxConnectionsPerLoginSession: maxConnectionsPerLogin, idleLimitSeconds: idleConnectionSeconds },
+    settings: {
+      maxConnections,
+      maxConnectionsPerLoginSession: maxConnectionsPerLogin,
+      idleLimitSeconds: idleConnectionSeconds,
+      replica: config.server.replica,
+    },
   });
   const heartbeat = new Heartbeat({
     store: store.loginSessions,
