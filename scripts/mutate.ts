@@ -4,7 +4,7 @@
 // --force looks at everything again.
 import { spawnSync } from "node:child_process";
 import { globSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { parseArgs } from "node:util";
 import { mutationReport } from "./mutation-report.ts";
@@ -41,6 +41,6 @@ function mutate(file: string): boolean {
 function stryker(file: string, tests: "quick" | "all", force: boolean): boolean {
   const bin = join(root, "node_modules/@stryker-mutator/core/bin/stryker.js");
   const options = ["--mutate", file, "--concurrency", values.concurrency, ...(force ? ["--force"] : [])];
-  const env = { ...process.env, LATCHKEY_MUTATE: tests };
+  const env = { ...process.env, LATCHKEY_MUTATE: tests, LATCHKEY_MUTATE_FIRST: basename(file, ".ts") };
   return spawnSync(process.execPath, [bin, "run", ...options], { cwd: root, stdio: "inherit", env }).status === 0;
 }
