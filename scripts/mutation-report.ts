@@ -18,6 +18,9 @@ const reportSchema = z.object({
   ),
 });
 
+/** Texts for people, and what broke outside of a test: Stryker counts neither. */
+const uncounted: ReadonlySet<string> = new Set(["Ignored", "RuntimeError", "CompileError"]);
+
 /** What Stryker last found of these files: a Markdown table with the score of each, and a line for each mutant that no test noticed. */
 export function mutationReport(root: string, files: readonly string[]): string {
   const path = join(root, "reports/mutation/incremental.json");
@@ -27,7 +30,7 @@ export function mutationReport(root: string, files: readonly string[]): string {
   const unnoticed: string[] = [];
   const total = { killed: 0, all: 0 };
   for (const file of files) {
-    const mutants = (report.files[file]?.mutants ?? []).filter(({ status }) => status !== "Ignored");
+    const mutants = (report.files[file]?.mutants ?? []).filter(({ status }) => !uncounted.has(status));
     const alive = mutants.filter(({ status }) => status !== "Killed" && status !== "Timeout");
     if (mutants.length === 0) continue;
     const killed = mutants.length - alive.length;

@@ -142,7 +142,7 @@ describe("in front of a busy authorization server", () => {
     expect(await order()).toEqual(["alice", "bob"]);
     const again = await queued();
     void again.one.flights.join(again.alice, due(again.alice));
-    void again.one.flights.join(again.bob, demand({ scopes: [], resource: "https://other.example" }));
+    void again.one.flights.join(again.bob, demand());
     await settle();
     expect(await again.order()).toEqual(["bob", "alice"]);
   });
