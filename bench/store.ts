@@ -10,7 +10,7 @@ import { silentAudit } from "../src/audit/audit.ts";
 import { systemClock } from "../src/clock.ts";
 import type { LoginSession } from "../src/session/login-session.ts";
 import { newHandle, newLoginSessionId } from "../src/session/random.ts";
-import { openSqliteStore } from "../src/store/sqlite-store.ts";
+import { openSqliteStore } from "../src/store/sqlite/sqlite-store.ts";
 import { median, medianRatio, print, rounded, table } from "./measuring/report.ts";
 import { brandAccessToken, brandRefreshToken, logger } from "./servers/latchkey-core.ts";
 

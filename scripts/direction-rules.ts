@@ -38,6 +38,8 @@ const fences: Readonly<Record<string, readonly string[]>> = {
   "hono|@hono/[^/]+": ["http", "transport"],
   "async-mutex": ["token", "session"],
   "oidc-provider": ["authorization-server", "demo"],
+  "pg|pg-[^/]+": ["store/postgres"],
+  ioredis: ["store/redis"],
 };
 
 const kernel = "(errors|clock|logger)[.]ts$";

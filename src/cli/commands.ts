@@ -8,10 +8,12 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   serve: async () => (await import("./serve.ts")).serveCommand,
   stdio: async () => (await import("./stdio.ts")).stdioCommand,
   config: async () => (await import("./config.ts")).configCommand,
+  store: async () => (await import("./store.ts")).storeCommand,
+  keys: async () => (await import("./keys.ts")).keysCommand,
 };
 
 /** Commands that a later version has. */
-const later = ["login", "logout", "status", "install", "uninstall", "doctor", "store", "keys"];
+const later = ["login", "logout", "status", "install", "uninstall", "doctor"];
 
 /** Names of all commands of this version. */
 export const commandNames: readonly string[] = [...Object.keys(commands), "help", "version"];

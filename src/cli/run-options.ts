@@ -26,3 +26,6 @@ export type StdioOptions =
 
 /** How often the demo's heartbeat looks for what is due. */
 export const demoHeartbeatIntervalSeconds = 0.25;
+
+/** What `latchkey store` can do. */
+export type StorePart = "migrate" | "stats" | "purge" | "restored";

@@ -12,7 +12,8 @@ export async function runServe({ config }: ServeOptions, io: CommandIo): Promise
   const api = Object.values(config.apis)[0]?.baseUrl;
   if (config.store.type === "memory")
     logger.warn("Login sessions are kept in memory: they end with this process, and their tokens are not revoked.");
-  else logger.info("Login sessions are kept in a file.", { file: config.store.file });
+  else if (config.store.type === "sqlite") logger.info("Login sessions are kept in a file.", { file: config.store.file });
+  else logger.info("Login sessions are kept in a store that replicas share.", { type: config.store.type });
   announceReady(io, { publicUrl: server.publicUrl, issuer, api }, []);
   await untilShutdown(io);
   await server.close();

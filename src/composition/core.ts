@@ -3,6 +3,7 @@ import type { Clock } from "../clock.ts";
 import { presetByIssuer } from "../config/presets.ts";
 import type { Config } from "../config/schema.ts";
 import { Heartbeat } from "../heartbeat/heartbeat.ts";
+import { ReplicaPresence } from "../heartbeat/replica-presence.ts";
 import type { Logger } from "../logger.ts";
 import { createServerFactory } from "../mcp/server-factory.ts";
 import { AuthorizationServers } from "../oidc/authorization-servers.ts";
@@ -36,6 +37,7 @@ export interface CoreOptions {
   readonly config: Config;
   /** It is closed with the core. */
   readonly opened: OpenedStore;
+  /** The one that all who share the store go by. */
   readonly clock: Clock;
   readonly logger: Logger;
   /** The environment, for its proxies (HTTPS_PROXY, NO_PROXY). Default: none. */
@@ -85,8 +87,8 @@ export function composeCore(options: CoreOptions): Core {
   logChosenPresets(config, logger);
   const random = (): number => Math.random();
   const { concurrencyPerIssuer, refreshesPerSecondPerIssuer, intervalSeconds } = config.heartbeat;
-  // No store counts the processes that share it yet: each takes the whole of the limits.
-  const liveReplicas = (): number => 1;
+  const owner = randomSecret();
+  const presence = new ReplicaPresence({ replicas: store.replicas, replica: owner, clock, logger });
   const core: TokenCore = {
     sessions,
     server: authorizationServers,
@@ -96,7 +98,7 @@ export function composeCore(options: CoreOptions): Core {
       random,
       concurrencyPerIssuer,
       refreshesPerSecondPerIssuer,
-      liveReplicas,
+      liveReplicas: () => presence.live,
     }),
     locks: new LoginSessionLocks(),
     clock,
@@ -106,8 +108,13 @@ export function composeCore(options: CoreOptions): Core {
     hash: hashRefreshToken,
     policy: tokenPolicy(config),
     journal,
-    owner: randomSecret(),
+    incarnation: () => store.incarnation(),
+    owner,
   };
+  sessions.onChange(
+    (next) => core.issuers.noticeRefresh(next),
+    () => core.issuers.isAnyTroubled,
+  );
   const flights = new RefreshFlights(core);
   const debts = new RevocationDebts(core);
   const tokens = new TokenService(core, flights);
@@ -154,7 +161,7 @@ export function composeCore(options: CoreOptions): Core {
   const replay = new JournalReplay(core);
   let isClosing = false;
   // What is in the journal first: the heartbeat would take its attempts for lost and present a spent refresh token again.
-  const ready = replay.start().then(() => {
+  const ready = Promise.all([replay.start(), presence.start()]).then(() => {
     if (!isClosing) heartbeat.start();
   });
   return {
@@ -176,6 +183,7 @@ export function composeCore(options: CoreOptions): Core {
       // What the heartbeat works on is drained below, within the limit.
       void heartbeat.stop();
       await maintenance.drain(limitMs);
+      await presence.stop();
       sessions.close();
       await store.close();
     },

@@ -52,13 +52,14 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   let opened: OpenedStore | undefined;
   try {
     opened = await openStore(config, options);
+    const shared = { ...options, clock: opened.clock ?? clock };
     const core = composeCore({
-      ...options,
+      ...shared,
       opened,
       loginLink: (repair) => (repair === undefined ? `${publicUrl}/login` : `${publicUrl}/login?repair=${repair}`),
     });
     await core.ready;
-    return serve(options, listener, publicUrl, core);
+    return serve(shared, listener, publicUrl, core);
   } catch (error) {
     await opened?.store.close();
     await listener.close(0);

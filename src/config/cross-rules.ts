@@ -3,6 +3,7 @@ import { type ConfigPath, type Problem, pathText } from "./problem.ts";
 import { findRefreshRoomProblem } from "./refresh-room.ts";
 import type { Config } from "./schema.ts";
 import { didYouMean } from "./spelling.ts";
+import { storeProblems } from "./store-rules.ts";
 
 /** Names as they were written, those of entries that are wrong in themselves included. */
 export interface WrittenNames {
@@ -47,31 +48,6 @@ function serverProblems({ server }: Config): readonly Problem[] {
       ],
       text: `server.publicUrl (${JSON.stringify(server.publicUrl)}) must begin with https: since server.tls is set`,
     });
-  return problems;
-}
-
-function storeProblems({ store, sealing }: Config, dataDirectory: string | undefined): readonly Problem[] {
-  const problems: Problem[] = [];
-  const paths: readonly ConfigPath[] = [
-    ["store", "type"],
-    ["store", "file"],
-  ];
-  if (store.type === "memory" && store.file !== undefined)
-    problems.push({
-      paths,
-      text: `store.file (${JSON.stringify(store.file)}) is for store.type "sqlite", but store.type is "memory": remove one`,
-    });
-  if (store.type === "sqlite" && store.file === undefined && dataDirectory === undefined)
-    problems.push({ paths, text: 'store.file is missing: name the file that login sessions are kept in, or set store.type to "memory"' });
-  const seen = new Set<string>();
-  for (const [index, { id }] of sealing.keys.entries()) {
-    if (seen.has(id))
-      problems.push({
-        paths: [["sealing", "keys", index, "id"]],
-        text: `sealing.keys[${index}].id (${JSON.stringify(id)}): two keys have this name: rename the newer one`,
-      });
-    seen.add(id);
-  }
   return problems;
 }
 

@@ -152,8 +152,19 @@ function withAbsoluteFiles(config: Config, { directory, dataDirectory }: ConfigS
   const { tls } = config.server;
   const files = tls && { certificateFile: resolve(directory, tls.certificateFile), keyFile: resolve(directory, tls.keyFile) };
   const server = files === undefined ? config.server : { ...config.server, tls: files };
-  const { type, file } = config.store;
-  if (type === "memory") return { ...config, server };
-  const storeFile = file === undefined ? dataDirectory && join(dataDirectory, "latchkey.db") : resolve(directory, file);
-  return { ...config, server, store: { ...config.store, file: storeFile } };
+  return { ...config, server, store: withStoreFiles(config.store, directory, dataDirectory) };
+}
+
+function withStoreFiles(store: Config["store"], directory: string, dataDirectory: string | undefined): Config["store"] {
+  const within = (name: string): string | undefined => dataDirectory && join(dataDirectory, name);
+  const { file, journalDirectory } = store;
+  switch (store.type) {
+    case "memory":
+      return store;
+    case "sqlite":
+      return { ...store, file: file === undefined ? within("latchkey.db") : resolve(directory, file) };
+    case "postgres":
+    case "redis":
+      return { ...store, journalDirectory: journalDirectory === undefined ? within("replies") : resolve(directory, journalDirectory) };
+  }
 }

@@ -6,10 +6,13 @@ export class LoginSessionFeed {
   readonly #watchers = new Map<string, Set<(changed: LoginSession) => void>>();
 
   constructor(sessions: LoginSessions) {
-    sessions.onChange((changed) => {
-      const { issuer, subject } = changed.principal;
-      for (const watcher of [...(this.#watchers.get(userKey(issuer, subject)) ?? [])]) watcher(changed);
-    });
+    sessions.onChange(
+      (changed) => {
+        const { issuer, subject } = changed.principal;
+        for (const watcher of [...(this.#watchers.get(userKey(issuer, subject)) ?? [])]) watcher(changed);
+      },
+      () => this.#watchers.size > 0,
+    );
   }
 
   /** How many watch. */

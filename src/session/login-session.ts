@@ -181,6 +181,8 @@ export interface LoginSession {
   readonly health: Health;
   readonly revocation: RevocationState;
   readonly debts: readonly RevocationDebt[];
+  /** The life of the store in which its tokens were written. In another one the refresh token may be spent. */
+  readonly incarnation?: string | undefined;
   /** When background work must look at this record next; undefined: never. */
   readonly nextDueAt?: number | undefined;
 }

@@ -35,7 +35,8 @@ export class LoginSessions {
   readonly #cells = new Map<LoginSessionId, Cell>();
   /** Uses that are not written yet. They outlive their watcher, which may have been there for one request only. */
   readonly #used = new Map<LoginSessionId, number>();
-  readonly #listeners = new Set<LoginSessionListener>();
+  /** With whether it wants to hear, at this moment, of login sessions that nobody watches here. */
+  readonly #listeners = new Map<LoginSessionListener, () => boolean>();
   /** Versions that this process is writing: their echo from the store is no news, unless the write then seems to fail. */
   readonly #writing = new Map<LoginSessionId, { readonly version: number; echoed: boolean }>();
   readonly #stop: () => void;
@@ -163,9 +164,12 @@ export class LoginSessions {
     return this.#used.size;
   }
 
-  /** Calls `listener` after each change of any login session, made here or by another process. Returns the way to stop. */
-  onChange(listener: LoginSessionListener): () => void {
-    this.#listeners.add(listener);
+  /**
+   * Calls `listener` after each change of a login session that is made here or watched here, and, while `wantsAll` says so, of
+   * all that other processes change: each of those costs a read. Returns the way to stop.
+   */
+  onChange(listener: LoginSessionListener, wantsAll: () => boolean = () => false): () => void {
+    this.#listeners.set(listener, wantsAll);
     return () => {
       this.#listeners.delete(listener);
     };
@@ -189,7 +193,8 @@ export class LoginSessions {
     if (change.version === 0) this.#used.delete(change.id);
     const cell = this.#cells.get(change.id);
     if (cell === undefined) {
-      if (this.#listeners.size > 0 && change.version > 0) void this.#announceUnwatched(change.id, change.version);
+      const isWanted = this.#used.has(change.id) || [...this.#listeners.values()].some((wantsAll) => wantsAll());
+      if (isWanted && change.version > 0) void this.#announceUnwatched(change.id, change.version);
       return;
     }
     if (change.version === 0) this.#forgotten(cell);
@@ -247,7 +252,7 @@ export class LoginSessions {
   }
 
   #tell(next: LoginSession, previous: LoginSession | undefined): void {
-    for (const listener of [...this.#listeners]) {
+    for (const listener of [...this.#listeners.keys()]) {
       try {
         listener(next, previous);
       } catch (error) {

@@ -1,8 +1,10 @@
+import type { AuthorizationServerRecord } from "./authorization-server-record.ts";
 import type { BrowserSession, BrowserSessionKey, BrowserSignIn } from "./browser-session.ts";
 import type { ConnectionKeyHash, ConnectionKeyRecord } from "./connection-key.ts";
 import type { ImportIntent } from "./import-intent.ts";
 import type { LoginSession, LoginSessionHandle, LoginSessionId, RefreshTokenHash } from "./login-session.ts";
 import type { LoginTransaction } from "./login-transaction.ts";
+import type { StoreAdministration } from "./store-administration.ts";
 
 /** What a compare-and-set did. On `false`, `current` is what the store holds now; undefined: the record is gone. */
 export type CommitResult = { readonly committed: true } | { readonly committed: false; readonly current: LoginSession | undefined };
@@ -80,6 +82,41 @@ export interface ImportIntentStore {
   release(intent: Pick<ImportIntent, "hash" | "owner">): Promise<void>;
 }
 
+/** Keeps what may be used once: the `jti` of a logout token, say. */
+export interface UsedIdStore {
+  /** True the first time: of several callers at one time, at most one gets true. `expiresAt`: when it may be forgotten, ms since the epoch. */
+  use(id: UsedId, now: number): Promise<boolean>;
+}
+
+export interface UsedId {
+  /** What kind of id it is: ids of different kinds have nothing to do with each other. */
+  readonly kind: string;
+  readonly id: string;
+  readonly expiresAt: number;
+}
+
+/** Which processes share the store, by the store's own clock where it has one. */
+export interface ReplicaStore {
+  /** This process is alive for the next `leaseMs`, as far as the others know. Gives how many are, itself among them. */
+  announce(replica: string, leaseMs: number): Promise<number>;
+  /** It ends: nobody waits for its lease. */
+  leave(replica: string): Promise<void>;
+}
+
+/** Keeps the state of Latchkey's own authorization server. What has expired is absent. `now`: milliseconds since the epoch. */
+export interface AuthorizationServerRecordStore {
+  /** Adds the record, or replaces the one of its kind and id whole. */
+  put(record: AuthorizationServerRecord): Promise<void>;
+  get(kind: string, id: string, now: number): Promise<AuthorizationServerRecord | undefined>;
+  getByUid(kind: string, uid: string, now: number): Promise<AuthorizationServerRecord | undefined>;
+  getByUserCode(kind: string, userCode: string, now: number): Promise<AuthorizationServerRecord | undefined>;
+  /** Uses the record up: `consumedAt` becomes `now`. Of several callers, at most one gets true; false as well when it is absent. */
+  consume(kind: string, id: string, now: number): Promise<boolean>;
+  remove(kind: string, id: string): Promise<void>;
+  /** Removes all records of one grant. */
+  removeByGrant(grantId: string): Promise<void>;
+}
+
 /** All that Latchkey keeps. */
 export interface Store {
   readonly loginSessions: LoginSessionStore;
@@ -87,5 +124,15 @@ export interface Store {
   readonly browserSessions: BrowserSessionStore;
   readonly loginTransactions: LoginTransactionStore;
   readonly importIntents: ImportIntentStore;
+  readonly usedIds: UsedIdStore;
+  readonly replicas: ReplicaStore;
+  readonly authorizationServerRecords: AuthorizationServerRecordStore;
+  /** Undefined: nothing in it outlives the process. */
+  readonly administration?: StoreAdministration | undefined;
+  /**
+   * Which life of its data the store is in, as far as is known at this moment. It changes when the store was put back from a backup or
+   * failed over, and may then lack what was written last: refresh tokens in it may be spent.
+   */
+  incarnation(): string;
   close(): Promise<void>;
 }

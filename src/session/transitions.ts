@@ -3,7 +3,8 @@ import type { LoginSession, LoginSessionState } from "./login-session.ts";
 
 /** Which state may follow which. A record that stays in its state (a settled field, a paid debt) is always allowed. */
 const allowed: Readonly<Record<LoginSessionState, readonly LoginSessionState[]>> = {
-  live: ["refreshing", "login_required", "ended"],
+  // Straight to uncertain: the store was put back from a backup, and the refresh token may be spent.
+  live: ["refreshing", "uncertain", "login_required", "ended"],
   refreshing: ["live", "uncertain", "login_required", "ended"],
   uncertain: ["refreshing", "live", "login_required", "ended"],
   login_required: ["live", "ended"],

@@ -1,12 +1,13 @@
 import { randomBytes } from "node:crypto";
-import { closeSync, fsyncSync, linkSync, openSync, readFileSync, statSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, linkSync, openSync, readFileSync, renameSync, rmSync, statSync, unlinkSync, writeSync } from "node:fs";
 import { sep } from "node:path";
 import { z } from "zod";
-import type { SealingKey } from "./key-ring.ts";
+import { LatchkeyError } from "../errors.ts";
+import type { SealingKey, SealingKeys } from "./key-ring.ts";
 
 export type KeyFile =
   /** The active one first. */
-  | { readonly kind: "keys"; readonly keys: readonly [SealingKey, ...SealingKey[]] }
+  | { readonly kind: "keys"; readonly keys: SealingKeys }
   | { readonly kind: "missing" }
   /** What is wrong, and what to do. */
   | { readonly kind: "problem"; readonly problem: string };
@@ -47,15 +48,7 @@ export function readKeyFile(path: string): KeyFile {
  * it; read it afterwards. Throws what the file system throws.
  */
 export function makeKeyFile(path: string): void {
-  const key = { id: `k${randomBytes(4).toString("hex")}`, key: randomBytes(32).toString("base64url") };
-  const draft = `${path}.${randomBytes(6).toString("hex")}`;
-  const file = openSync(draft, "wx", 0o600);
-  try {
-    writeSync(file, `${JSON.stringify({ format, keys: [key] }, undefined, 2)}\n`);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
+  const draft = writeDraft(path, [newKey()]);
   try {
     // Unlike a rename, a link never replaces the key that another process has just made.
     linkSync(draft, path);
@@ -64,6 +57,58 @@ export function makeKeyFile(path: string): void {
   } finally {
     unlinkSync(draft);
   }
+}
+
+/** Puts a new key in front of those that the file has. Gives its id. Throws LatchkeyError `configuration_invalid`, and what the file system throws. */
+export function addKey(path: string): string {
+  const added = newKey();
+  replaceKeys(path, (keys) => [added, ...keys]);
+  return added.id;
+}
+
+/** Leaves the active key alone in the file. Throws as `addKey` does. */
+export function forgetKeys(path: string): void {
+  replaceKeys(path, ([active]) => [active]);
+}
+
+/** The file is never half written. Whoever comes second must not overwrite a key that records are being sealed with: it is refused. */
+function replaceKeys(path: string, change: (keys: SealingKeys) => SealingKeys): void {
+  const lock = `${path}.lock`;
+  try {
+    closeSync(openSync(lock, "wx", 0o600));
+  } catch (error) {
+    if (codeOf(error) === "EEXIST") throw unusable(`The key file ${path} is being changed by another process. If none is, remove ${lock}.`);
+    throw error;
+  }
+  try {
+    const file = readKeyFile(path);
+    if (file.kind === "problem") throw unusable(file.problem);
+    if (file.kind === "missing") throw unusable(`There is no key file ${path}: it is made with the store.`);
+    renameSync(writeDraft(path, change(file.keys)), path);
+  } finally {
+    rmSync(lock, { force: true });
+  }
+}
+
+function newKey(): SealingKey {
+  return { id: `k${randomBytes(4).toString("hex")}`, secret: randomBytes(32).toString("base64url") };
+}
+
+function writeDraft(path: string, keys: SealingKeys): string {
+  const draft = `${path}.${randomBytes(6).toString("hex")}`;
+  const file = openSync(draft, "wx", 0o600);
+  try {
+    const written = keys.map(({ id, secret }) => ({ id, key: secret }));
+    writeSync(file, `${JSON.stringify({ format, keys: written }, undefined, 2)}\n`);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  return draft;
+}
+
+function unusable(problem: string): LatchkeyError {
+  return new LatchkeyError("configuration_invalid", problem, { details: { problems: [problem] } });
 }
 
 function openToOthers(path: string, mode: number): string {

@@ -7,14 +7,24 @@ export interface SealingKey {
   readonly secret: string;
 }
 
+/** The active one first. */
+export type SealingKeys = readonly [SealingKey, ...SealingKey[]];
+
 /** The first key seals; all of them unseal. */
 export class KeyRing {
-  readonly activeId: string;
-  readonly #secrets: ReadonlyMap<string, string>;
+  #keys: SealingKeys;
+  /** Gives the keys of now when they have changed; undefined: they have not. It is asked often. */
+  readonly #changed: () => SealingKeys | undefined;
 
-  constructor(active: SealingKey, ...others: readonly SealingKey[]) {
-    this.activeId = active.id;
-    this.#secrets = new Map([...others, active].map(({ id, secret }) => [id, secret]));
+  constructor(keys: SealingKeys, changed: () => SealingKeys | undefined = () => undefined) {
+    this.#keys = keys;
+    this.#changed = changed;
+  }
+
+  /** The id of the key that seals now. */
+  get activeId(): string {
+    this.#keys = this.#changed() ?? this.#keys;
+    return this.#keys[0].id;
   }
 
   /**
@@ -22,7 +32,17 @@ export class KeyRing {
    * own, so that the number of records that one key may seal with random nonces is never reached.
    */
   derive(id: string, purpose: string): Uint8Array | undefined {
-    const secret = this.#secrets.get(id);
+    const secret = this.#find(id) ?? this.#findAnew(id);
     return secret === undefined ? undefined : new Uint8Array(hkdfSync("sha256", secret, "latchkey sealing 1", purpose, 32));
+  }
+
+  #find(id: string): string | undefined {
+    return this.#keys.find((key) => key.id === id)?.secret;
+  }
+
+  /** Another process may have sealed with a key that was added a moment ago. */
+  #findAnew(id: string): string | undefined {
+    this.#keys = this.#changed() ?? this.#keys;
+    return this.#find(id);
   }
 }

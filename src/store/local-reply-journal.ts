@@ -5,7 +5,7 @@ import type { KeptReply, ReplyJournal } from "../session/reply-journal.ts";
 import { type LeftFile, type Place, ReplyFile, takeLeftFile } from "./reply-file.ts";
 import { type SlotLine, slotLine } from "./reply-slots.ts";
 import type { Sealer } from "./sealer.ts";
-import { unusable } from "./store-file.ts";
+import { unusable } from "./unusable.ts";
 
 export interface LocalReplyJournalOptions {
   /** Absolute path of the journal's own folder. All processes that use one store use one folder. */

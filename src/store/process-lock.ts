@@ -1,6 +1,6 @@
 import { closeSync, openSync, rmSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
-import { isBusy } from "./sqlite-errors.ts";
+import { isBusy } from "./sqlite/sqlite-errors.ts";
 
 /**
  * A lock that ends with its process, however that ends: the operating system's, taken by SQLite on an empty file, since

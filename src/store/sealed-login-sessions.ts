@@ -60,6 +60,12 @@ export class SealedLoginSessions {
     return Object.freeze(record);
   }
 
+  /** Sealed with the active key; undefined: it cannot be read. */
+  async reseal(stored: StoredLoginSession): Promise<string | undefined> {
+    const unsealed = await this.#sealer.unseal(contextOf(stored), stored.sealed);
+    return unsealed.kind === "text" ? this.#sealer.seal(contextOf(stored), unsealed.text) : undefined;
+  }
+
   /** Remembers what was written. */
   keep(stored: StoredLoginSession, record: LoginSession): void {
     this.#kept.delete(stored.id);

@@ -3,7 +3,7 @@ import type { KeyRing } from "./key-ring.ts";
 
 /** What a sealed text belongs to. It unseals only there: of the same kind and id, at the same generation and version. */
 export interface SealContext {
-  readonly kind: "login_session" | "login_transaction" | "index_key" | "kept_reply";
+  readonly kind: "login_session" | "login_transaction" | "index_key" | "kept_reply" | "authorization_server_record";
   readonly id: string;
   readonly generation: number;
   readonly version: number;
@@ -49,6 +49,16 @@ export class Sealer {
     } catch {
       return unreadable("was changed, or belongs to another record, or the key of this name is another one");
     }
+  }
+
+  /** The id of the key that seals now. */
+  get activeKeyId(): string {
+    return this.#ring.activeId;
+  }
+
+  /** The id of the key that a text was sealed with; undefined: it is no sealed text. */
+  keyId(sealed: string): string | undefined {
+    return keyIdOf(sealed);
   }
 
   /** Whether the text was sealed with the key that seals now. */

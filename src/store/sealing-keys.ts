@@ -1,7 +1,8 @@
+import { statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { LatchkeyError } from "../errors.ts";
-import { makeKeyFile, readKeyFile } from "./key-file.ts";
-import { KeyRing, type SealingKey } from "./key-ring.ts";
+import { addKey, forgetKeys, makeKeyFile, readKeyFile } from "./key-file.ts";
+import { KeyRing, type SealingKey, type SealingKeys } from "./key-ring.ts";
 
 /** Where the keys come from when none are configured: a file beside the store's. */
 function keyFileOf(storeFile: string): string {
@@ -9,20 +10,21 @@ function keyFileOf(storeFile: string): string {
 }
 
 /**
- * The key ring: the configured keys, else those of the key file. `sealed`: the store holds records already, so that a key
- * file that is missing is not made anew. Throws LatchkeyError `configuration_invalid`; nothing is lost then.
+ * The key ring: the configured keys, else those of the key file, also as they change while this process runs. `sealed`: the
+ * store holds records already, so that a key file that is missing is not made anew. Throws LatchkeyError `configuration_invalid`;
+ * nothing is lost then.
  */
 export function keyRingFor(storeFile: string, configured: readonly SealingKey[], sealed: boolean): KeyRing {
   const [active, ...others] = configured;
-  if (active !== undefined) return new KeyRing(active, ...others);
+  if (active !== undefined) return new KeyRing([active, ...others]);
   const path = keyFileOf(storeFile);
   const first = readKeyFile(path);
   if (first.kind === "missing" && sealed) throw refused(missing(path, storeFile));
-  if (first.kind === "missing") make(path);
+  if (first.kind === "missing") change(path, () => makeKeyFile(path));
   const file = first.kind === "missing" ? readKeyFile(path) : first;
   switch (file.kind) {
     case "keys":
-      return new KeyRing(...file.keys);
+      return new KeyRing(file.keys, following(path));
     case "missing":
       throw refused(missing(path, storeFile));
     case "problem":
@@ -36,11 +38,41 @@ export function keyFileProblem(storeFile: string): string | undefined {
   return file.kind === "problem" ? file.problem : undefined;
 }
 
-function make(path: string): void {
+/** Adds a new key to the key file, as the active one. Gives its id. Throws LatchkeyError `configuration_invalid`; the file is as it was then. */
+export function rotateKeyFile(storeFile: string): string {
+  const path = keyFileOf(storeFile);
+  return change(path, () => addKey(path));
+}
+
+/** Removes all keys but the active one from the key file. Throws as `rotateKeyFile` does. */
+export function forgetOldKeys(storeFile: string): void {
+  const path = keyFileOf(storeFile);
+  change(path, () => forgetKeys(path));
+}
+
+/** Reads the file again when it was replaced. One that cannot be used is left alone: the keys that are known go on. */
+function following(path: string): () => SealingKeys | undefined {
+  let seen = stampOf(path);
+  return () => {
+    const stamp = stampOf(path);
+    if (stamp === seen || stamp === undefined) return undefined;
+    seen = stamp;
+    const file = readKeyFile(path);
+    return file.kind === "keys" ? file.keys : undefined;
+  };
+}
+
+function stampOf(path: string): string | undefined {
+  const found = statSync(path, { throwIfNoEntry: false });
+  return found && `${found.ino} ${found.mtimeMs} ${found.size}`;
+}
+
+function change<T>(path: string, write: () => T): T {
   try {
-    makeKeyFile(path);
+    return write();
   } catch (cause) {
-    throw refused(`The key file ${path} cannot be made: correct the permissions of its folder, or set sealing.keys.`, cause);
+    if (cause instanceof LatchkeyError) throw cause;
+    throw refused(`The key file ${path} cannot be written: correct the permissions of its folder, or set sealing.keys.`, cause);
   }
 }
 

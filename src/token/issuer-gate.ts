@@ -75,6 +75,8 @@ export class IssuerGate {
   #isShutDown = false;
   #lastHealthyAt: number | undefined;
   #lastFailure: FailureKind | undefined;
+  /** When it was, milliseconds since the epoch. */
+  #lastFailureAt = Number.NEGATIVE_INFINITY;
   #timer: Timer | undefined;
   /** When the timer fires, on the monotonic clock. */
   #wakesAt = Number.POSITIVE_INFINITY;
@@ -126,6 +128,17 @@ export class IssuerGate {
     this.#openAt = 0;
     this.#setPaused(false);
     this.#admitNext();
+  }
+
+  /** Another replica's refresh went through at `at` (ms since the epoch): if that was after the last trouble here, the trouble is over. */
+  noticeSuccess(at: number): void {
+    this.#lastHealthyAt = Math.max(at, this.#lastHealthyAt ?? at);
+    if (this.#failures > 0 && at > this.#lastFailureAt) this.reopen();
+  }
+
+  /** Whether there is trouble that somebody else's success would end. */
+  get isTroubled(): boolean {
+    return this.#failures > 0;
   }
 
   /**
@@ -212,23 +225,33 @@ export class IssuerGate {
         return;
       case "sick": {
         this.#failures += 1;
-        this.#lastFailure = verdict.failure;
+        this.#noteFailure(verdict.failure);
         const over = this.#failures - failuresToClose;
-        const breakMs = over >= 0 ? backoffMs(over, this.#options.random, 1_000, longestClosedMs) : 0;
+        const breakMs = over >= 0 ? this.#probeAfter(backoffMs(over, this.#options.random, 1_000, longestClosedMs)) : 0;
         this.#rest(verdict.retryAfterSeconds);
         this.#openAt = Math.max(this.#openAt, this.#clock.monotonic() + breakMs);
         return;
       }
       case "client_broken":
         this.#failures += 1;
-        this.#lastFailure = "client_broken";
+        this.#noteFailure("client_broken");
         this.#rest(verdict.retryAfterSeconds);
-        this.#openAt = this.#clock.monotonic() + backoffMs(this.#failures, this.#options.random, 1_000, pausedProbeMs);
+        this.#openAt = this.#clock.monotonic() + this.#probeAfter(backoffMs(this.#failures, this.#options.random, 1_000, pausedProbeMs));
         this.#setPaused(true);
         return;
       case "neutral":
         return;
     }
+  }
+
+  #noteFailure(failure: FailureKind | undefined): void {
+    this.#lastFailure = failure;
+    this.#lastFailureAt = this.#clock.now();
+  }
+
+  /** All replicas probe: together as often as one would alone. Whoever succeeds opens the gates of the others, too. */
+  #probeAfter(waitMs: number): number {
+    return Math.min(longestRestMs, waitMs * Math.max(1, this.#options.liveReplicas?.() ?? 1));
   }
 
   #rest(retryAfterSeconds = 0): void {

@@ -46,6 +46,18 @@ export class Issuers {
     );
   }
 
+  /** A login session was refreshed, by whichever replica: its authorization server answers. */
+  noticeRefresh(record: LoginSession): void {
+    const { lastRefreshAt } = record.health;
+    if (record.state === "live" && lastRefreshAt !== undefined)
+      this.#issuers.get(record.authorizationServer)?.gate.noticeSuccess(lastRefreshAt);
+  }
+
+  /** Whether a success of another replica would be news. */
+  get isAnyTroubled(): boolean {
+    return [...this.#issuers.values()].some(({ gate }) => gate.isTroubled);
+  }
+
   /** Closes all gates for good: see `IssuerGate.shutDown`. */
   shutDown(): void {
     for (const { gate } of this.#issuers.values()) gate.shutDown();

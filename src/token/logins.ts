@@ -129,6 +129,7 @@ export class Logins {
       queued: undefined,
       attempts: [],
       health: { lastRefreshAt: now, failures: 0, refusals: 0 },
+      incarnation: this.#core.incarnation?.(),
     };
   }
 }

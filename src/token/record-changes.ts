@@ -1,5 +1,6 @@
 import type {
   AccessTokenEntry,
+  AccessTokenTarget,
   Attempt,
   AttemptId,
   EndedReason,
@@ -58,6 +59,23 @@ export function markLost(record: LoginSession, attemptId: AttemptId, health: Hea
   const attempts = record.attempts.map((attempt) => (attempt.id === attemptId ? { ...attempt, lost: true } : attempt));
   const state = attempts.every((attempt) => attempt.lost) ? "uncertain" : record.state;
   return { ...record, version: record.version + 1, state, attempts, health, nextDueAt };
+}
+
+/** The store has gone back in time since the tokens were written: the refresh token may be spent, as if a reply had been lost (F48). */
+export function doubt(record: LoginSession, attemptId: AttemptId, target: AccessTokenTarget, now: number): LoginSession {
+  const presented: Attempt = {
+    id: attemptId,
+    epoch: record.epoch,
+    generation: record.generation,
+    owner: "unknown",
+    // Nobody knows when: a grace period must not be counted from now.
+    claimedAt: Math.min(now, record.health.lastRefreshAt ?? record.createdAt),
+    deadline: now,
+    target,
+    reason: "due",
+    lost: true,
+  };
+  return { ...record, version: record.version + 1, state: "uncertain", attempts: [...record.attempts, presented], nextDueAt: now };
 }
 
 /** What to do with a reply that arrived, given the record of now. */
@@ -137,6 +155,8 @@ export interface Publication {
   readonly hash: RefreshTokenHasher;
   readonly introspectionTrusted: boolean;
   readonly refreshLifetimeMs: number | undefined;
+  /** Of the store, at this moment. */
+  readonly incarnation?: string | undefined;
 }
 
 /** The verified reply becomes the newest generation (I3): one snapshot, whole (I5). When it is due again is the caller's to say. */
@@ -179,6 +199,7 @@ export function publish(record: LoginSession, attemptId: AttemptId, publication:
       refreshTokenEnd: refreshTokenEnd(record, pending.sentAt, publication.refreshLifetimeMs),
     },
     health: { lastRefreshAt: now, failures: 0, refusals: 0 },
+    incarnation: publication.incarnation,
     lastUsedAt: attempt !== undefined && attempt.reason !== "due" ? Math.max(record.lastUsedAt, attempt.claimedAt) : record.lastUsedAt,
     nextDueAt: undefined,
   };

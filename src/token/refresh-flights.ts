@@ -6,7 +6,7 @@ import { settleFailure } from "./failure-settlement.ts";
 import type { FlightResult } from "./flight-result.ts";
 import type { GatePlace, GateTicket } from "./issuer-gate.ts";
 import type { RefreshOutcome } from "./ports.ts";
-import { claim, failed, markLost, rebaseAttempt, requireLogin } from "./record-changes.ts";
+import { claim, doubt, failed, markLost, rebaseAttempt, requireLogin } from "./record-changes.ts";
 import { type Introspected, planRefresh, type RefreshStep, type RefreshWish } from "./refresh-plan.ts";
 import { settleReply, verifyPending } from "./reply-settlement.ts";
 import { attemptLimitOf, backoffMs, entryFor } from "./times.ts";
@@ -110,6 +110,7 @@ export class RefreshFlights {
             return this.#verified(await verifyPending(this.#core, record));
           case "mark_lost":
           case "rebase":
+          case "doubt":
             break;
           case "wait":
             ticket?.leave({ kind: "neutral" });
@@ -152,6 +153,7 @@ export class RefreshFlights {
         policy,
         introspectionTrusted,
         timeoutSeconds: core.policy.timeoutSeconds,
+        incarnation: core.incarnation?.(),
         introspected,
       });
       if (made.step.kind === "present" && mayPresent) made.attempt = this.#newAttempt(record, wish, made.step.reason, now);
@@ -182,6 +184,8 @@ export class RefreshFlights {
         return rebaseAttempt(record, step.attemptId, now);
       case "mark_lost":
         return markLost(record, step.attemptId, failed(record.health, "ambiguous", now), now);
+      case "doubt":
+        return doubt(record, newAttemptId(), this.#core.issuers.mustGet(record.authorizationServer).policy.defaultTarget, now);
       case "give_up":
         return requireLogin(record, "lost_reply", now, { revoke: [], purgeAt: now + this.#core.policy.idleLimitSeconds * 1000 });
       case "postpone": {

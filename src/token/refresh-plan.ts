@@ -21,6 +21,8 @@ export interface PlanFacts {
   readonly policy: AuthorizationServerPolicy;
   readonly introspectionTrusted: boolean;
   readonly timeoutSeconds: number | undefined;
+  /** Of the store; undefined: it has one only. */
+  readonly incarnation: string | undefined;
   /** Of the record's present generation; undefined: not asked yet. */
   readonly introspected: Introspected | undefined;
 }
@@ -34,6 +36,8 @@ export type RefreshStep =
   | { readonly kind: "mark_lost"; readonly attemptId: AttemptId }
   /** The wall clock was set back since the claim: the attempt gets its time anew. */
   | { readonly kind: "rebase"; readonly attemptId: AttemptId }
+  /** The store has gone back in time since the refresh token was written: it counts as one whose reply was lost. */
+  | { readonly kind: "doubt" }
   | { readonly kind: "verify" }
   | { readonly kind: "introspect" }
   | { readonly kind: "present"; readonly reason: PresentationReason }
@@ -72,9 +76,15 @@ function isFulfilled(record: LoginSession, wish: RefreshWish, now: number): bool
 
 function planLive(record: LoginSession, wish: RefreshWish, facts: PlanFacts): RefreshStep {
   if (heldUntil(record, facts.now) > facts.now) return { kind: "done" };
+  if (isOfAnotherIncarnation(record, facts)) return { kind: "doubt" };
   const lookFirst = record.health.lastFailure?.kind === "server_error" && facts.introspectionTrusted;
   if (!lookFirst) return { kind: "present", reason: wish.cause.kind };
   return afterLooking(record, facts, { kind: "present", reason: "after_server_error" });
+}
+
+/** A record that names none is of the time before incarnations were known. */
+function isOfAnotherIncarnation({ incarnation }: LoginSession, facts: PlanFacts): boolean {
+  return incarnation !== undefined && facts.incarnation !== undefined && incarnation !== facts.incarnation;
 }
 
 function planRefreshing(record: LoginSession, facts: PlanFacts): RefreshStep {

@@ -133,6 +133,7 @@ async function publishReply(
       hash: core.hash,
       introspectionTrusted: issuer.introspectionTrusted,
       refreshLifetimeMs,
+      incarnation: core.incarnation?.(),
     });
     published = candidate !== undefined;
     // A login session that was given up as lost has no refresh token any more, and this reply brought none.

@@ -23,6 +23,8 @@ export interface TokenCore {
   readonly policy: TokenPolicy;
   /** Keeps replies while the store cannot; undefined: the store is this process's memory. */
   readonly journal?: ReplyJournal | undefined;
+  /** Which life of its data the store is in; undefined: it has one only. */
+  readonly incarnation?: (() => string) | undefined;
   /** This process, in attempts. */
   readonly owner: string;
 }

@@ -6,6 +6,7 @@ import { loadConfigFile } from "../../src/config/load.ts";
 import { load, mustLoad, problemsOf, sound, withServer } from "./loading.ts";
 
 const secret = "canary-4711-this-must-never-be-shown";
+const sealing = { keys: [{ id: "a", key: "a secret of 32 characters or more" }] };
 
 test("one authorization server and an API are six lines, as the README shows", () => {
   const readme = readFileSync(join(import.meta.dirname, "../../README.md"), "utf8");
@@ -105,8 +106,35 @@ describe("each mistake is named with its path, its value and the way out", () =>
       "server.tls.certificateFile needs the file /nowhere/cert.pem, which does not exist: create it, or correct the path",
       "server.tls.keyFile needs the file /nowhere/key.pem, which does not exist: create it, or correct the path",
     ],
-    [sound({ store: { type: "redis" } }), 'store.type is "redis", which is not available in this version: use "sqlite"'],
-    [sound({ store: { type: "disk" } }), 'store.type must be one of "memory", "sqlite", not "disk"'],
+    [sound({ store: { type: "disk" } }), 'store.type must be one of "memory", "sqlite", "postgres", "redis", not "disk"'],
+    [
+      sound({ store: { type: "redis" } }),
+      'store.url is missing: store.type "redis" needs the address of the server',
+      'sealing.keys is missing: store.type "redis" needs a key that all replicas share, such as [{"id": "2026-11", "key": "${LATCHKEY_SEALING_KEY}"}]; make one with "openssl rand -base64 32"',
+    ],
+    [
+      sound({
+        store: { type: "postgres", url: `redis://u:${secret}@host/0`, file: "x.db", keyPrefix: "k", journalDirectory: "r" },
+        sealing,
+      }),
+      'store.file ("x.db") is for store.type "sqlite", but store.type is "postgres": remove one',
+      'store.keyPrefix ("k") is for store.type "redis", but store.type is "postgres": remove one',
+      'store.url begins with "redis://", but store.type "postgres" needs "postgres://" or "postgresql://"',
+    ],
+    [
+      sound({ store: { type: "redis", url: secret, schema: "latchkey", journalDirectory: "r" }, sealing }),
+      'store.schema ("latchkey") is for store.type "postgres", but store.type is "redis": remove one',
+      'store.url is no address: write "redis://user:password@host/…"',
+    ],
+    [
+      sound({ store: { url: `redis://u:${secret}@host/0` } }),
+      'store.url is for store.type "postgres" and "redis", but store.type is "sqlite": remove one',
+    ],
+    [
+      sound({ store: { type: "postgres", url: "postgres://host/db", schema: "Latch-key", maxConnections: 0 }, sealing }),
+      'store.schema must be 1 to 63 small letters, digits and "_", beginning with a letter or "_", not "Latch-key"',
+      "store.maxConnections must be at least 1, not 0",
+    ],
     [
       sound({ store: { type: "memory", file: "latchkey.db" } }),
       'store.file ("latchkey.db") is for store.type "sqlite", but store.type is "memory": remove one',

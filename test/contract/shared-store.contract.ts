@@ -62,6 +62,20 @@ export function describeSharedStore(name: string, makeStores: SharedStoreMaker):
       for (const store of stores) expect(await store.loginSessions.claimDue(1_099, 10, 1_000)).toEqual([]);
     });
 
+    it("moves due times once when both notice that the wall clock was set back (F25)", async () => {
+      const { stores } = await makeStores();
+      const hour = 3_600_000;
+      await stores[0].loginSessions.insert(aLoginSession("a", { nextDueAt: 10 * hour }));
+      for (const { loginSessions } of stores) await loginSessions.shiftDue(-hour);
+      expect(await stores[0].loginSessions.claimDue(9 * hour - 1, 1, 1)).toEqual([]);
+      // Another jump, and one of the same process, count.
+      await stores[1].loginSessions.shiftDue(-2 * hour);
+      await stores[0].loginSessions.shiftDue(-2 * hour - 10);
+      await stores[1].loginSessions.shiftDue(-2 * hour);
+      expect(await stores[0].loginSessions.claimDue(5 * hour - 1, 1, 1)).toEqual([]);
+      expect(await stores[0].loginSessions.claimDue(5 * hour, 1, 1)).toEqual(["id-a"]);
+    });
+
     it("gives a login transaction once (B7, F34)", async () => {
       const { stores, now } = await makeStores();
       const transaction = {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { hashConnectionKey, newConnectionKey } from "../../src/session/random.ts";
-import { MemoryStore } from "../../src/store/memory.ts";
+import { MemoryStore } from "../../src/store/memory/memory-store.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { ModelAuthorizationServer } from "../support/model-authorization-server.ts";
 import { makeReplica } from "../support/token-bench.ts";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { MemoryStore } from "../../src/store/memory.ts";
+import { MemoryStore } from "../../src/store/memory/memory-store.ts";
 import { History } from "../support/history.ts";
 import { hookedStore } from "../support/hooked-store.ts";
 import { ManualClock } from "../support/manual-clock.ts";

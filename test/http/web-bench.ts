@@ -5,7 +5,7 @@ import { createWebApp } from "../../src/http/web-server.ts";
 import type { DemoControls, LoginServers, WebSettings } from "../../src/http/web-services.ts";
 import type { Logger } from "../../src/logger.ts";
 import type { LoginSession, LoginSessionId } from "../../src/session/login-session.ts";
-import { MemoryStore } from "../../src/store/memory.ts";
+import { MemoryStore } from "../../src/store/memory/memory-store.ts";
 import { createHostCheck } from "../../src/transport/host-check.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { ModelAuthorizationServer } from "../support/model-authorization-server.ts";

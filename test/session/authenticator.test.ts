@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { ConnectionKeyAuthenticator } from "../../src/session/authenticator.ts";
 import type { LoginSessionId } from "../../src/session/login-session.ts";
 import { hashConnectionKey, newConnectionKey } from "../../src/session/random.ts";
-import { MemoryStore } from "../../src/store/memory.ts";
+import { MemoryStore } from "../../src/store/memory/memory-store.ts";
 import { storeAway } from "../support/hooked-store.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { silentLogger } from "../../src/logger.ts";
 import { LoginSessions } from "../../src/session/login-sessions.ts";
 import type { LoginSessionChange } from "../../src/session/store.ts";
-import { MemoryStore } from "../../src/store/memory.ts";
+import { MemoryStore } from "../../src/store/memory/memory-store.ts";
 import { hookedStore, type StoreHooks, type StoreOperation, storeAway } from "../support/hooked-store.ts";
 import { settle } from "../support/manual-clock.ts";
 import { Hold } from "../support/token-bench.ts";
@@ -27,7 +27,8 @@ function make(hooks: StoreHooks = {}) {
     store,
     here,
     told,
-    tellListener: () => here.onChange((next, previous) => void told.push(`${previous?.version ?? "-"} ${next.version} ${next.state}`)),
+    tellListener: (wantsAll: () => boolean = () => true) =>
+      here.onChange((next, previous) => void told.push(`${previous?.version ?? "-"} ${next.version} ${next.state}`), wantsAll),
     hear: async (change: LoginSessionChange) => {
       for (const listener of listeners) listener(change);
       await settle();
@@ -103,12 +104,16 @@ describe("news from the store", () => {
     expect(watched?.current().version).toBe(3);
   });
 
-  it("about what nobody here watches are not read when nobody listens either, nor when the record is gone", async () => {
+  it("about what nobody here watches are read while somebody wants all, and not when the record is gone", async () => {
     const { store, hear, reads, tellListener } = make();
     await store.insert(record);
     await hear({ id: record.id, version: 1 });
     expect(reads()).toBe(0);
-    tellListener();
+    let wanted = false;
+    tellListener(() => wanted);
+    await hear({ id: record.id, version: 1 });
+    expect(reads()).toBe(0);
+    wanted = true;
     await hear({ id: record.id, version: 0 });
     expect(reads()).toBe(0);
     await hear({ id: record.id, version: 1 });

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { silentLogger } from "../../src/logger.ts";
 import type { LoginSession } from "../../src/session/login-session.ts";
 import { LoginSessions } from "../../src/session/login-sessions.ts";
-import { MemoryStore } from "../../src/store/memory.ts";
+import { MemoryStore } from "../../src/store/memory/memory-store.ts";
 import { hookedStore, type StoreHooks, storeAway } from "../support/hooked-store.ts";
 import { settle } from "../support/manual-clock.ts";
 import { Hold, makeBench } from "../support/token-bench.ts";
@@ -219,7 +219,10 @@ describe("changes", () => {
     const told: string[] = [];
     const toldThere: number[] = [];
     here.onChange((next, previous) => void told.push(`${previous?.version ?? "-"} ${next.version}`));
-    const stop = there.onChange((next) => void toldThere.push(next.version));
+    const stop = there.onChange(
+      (next) => void toldThere.push(next.version),
+      () => true,
+    );
     const record = aLoginSession("a");
     await here.insert(record);
     await settle();

@@ -9,6 +9,8 @@ const states: readonly LoginSessionState[] = ["live", "refreshing", "uncertain",
 const allowed: ReadonlySet<string> = new Set([
   "live live",
   "live refreshing",
+  // The store was put back from a backup (F48).
+  "live uncertain",
   "live login_required",
   "live ended",
   "refreshing refreshing",

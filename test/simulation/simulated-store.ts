@@ -7,7 +7,7 @@ import type {
   LoginSessionChange,
   LoginSessionStore,
 } from "../../src/session/store.ts";
-import { MemoryStore } from "../../src/store/memory.ts";
+import { MemoryStore } from "../../src/store/memory/memory-store.ts";
 import type { Conditions } from "./conditions.ts";
 import type { Scheduler } from "./scheduler.ts";
 import type { SeededRandom } from "./seeded-random.ts";

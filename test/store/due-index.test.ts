@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { DueIndex } from "../../src/store/due-index.ts";
+import { DueIndex } from "../../src/store/memory/due-index.ts";
 
 describe("the due index", () => {
   it("gives what is due, the soonest first, to the millisecond", () => {

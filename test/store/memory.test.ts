@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { hashBrowserCookie } from "../../src/session/random.ts";
-import { MemoryStore } from "../../src/store/memory.ts";
+import { MemoryStore } from "../../src/store/memory/memory-store.ts";
+import { describeAuthorizationServerRecords } from "../contract/authorization-server-records.contract.ts";
 import { describeLoginSessionStore } from "../contract/login-session-store.contract.ts";
 import { describeOtherStores } from "../contract/other-stores.contract.ts";
 import { aLoginSession } from "../session/records.ts";
@@ -14,6 +15,12 @@ describeLoginSessionStore("the memory store", async () => {
 describeOtherStores("the memory store", async () => {
   const clock = new ManualClock();
   return { store: new MemoryStore(() => clock.now()), now: () => clock.now(), advance: (ms) => clock.advance(ms) };
+});
+
+describeAuthorizationServerRecords("the memory store", async () => {
+  const clock = new ManualClock();
+  const store = new MemoryStore(() => clock.now());
+  return { stores: [store, store], now: () => clock.now(), advance: (ms) => clock.advance(ms) };
 });
 
 describe("the memory store", () => {

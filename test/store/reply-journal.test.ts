@@ -31,7 +31,7 @@ afterEach(async () => {
   rmSync(root, { recursive: true });
 });
 
-async function open(sealer = new Sealer(new KeyRing(key))): Promise<LocalReplyJournal> {
+async function open(sealer = new Sealer(new KeyRing([key]))): Promise<LocalReplyJournal> {
   const audit = { record: (event: AuditEvent) => void events.push(event) };
   const journal = await LocalReplyJournal.open({ directory, keeps: "always", sealer, logger: silentLogger, audit });
   opened.add(journal);

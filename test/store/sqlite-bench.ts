@@ -6,7 +6,7 @@ import type { Audit, AuditEvent } from "../../src/audit/audit.ts";
 import { createLogger } from "../../src/logger.ts";
 import type { Store } from "../../src/session/store.ts";
 import type { SealingKey } from "../../src/store/key-ring.ts";
-import { openSqliteStore } from "../../src/store/sqlite-store.ts";
+import { openSqliteStore } from "../../src/store/sqlite/sqlite-store.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 
 export const aKey: SealingKey = { id: "one", secret: "first secret of the tests, 32 characters and more" };

@@ -1,7 +1,7 @@
 import { DatabaseSync } from "node:sqlite";
 import { expect, onTestFinished, test } from "vitest";
 import { LatchkeyError } from "../../src/errors.ts";
-import { SqliteDatabase } from "../../src/store/sqlite-database.ts";
+import { SqliteDatabase } from "../../src/store/sqlite/sqlite-database.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 
 function open(setUp = ""): SqliteDatabase {

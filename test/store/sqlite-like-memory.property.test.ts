@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { LoginSession, LoginSessionId, RefreshTokenHash } from "../../src/session/login-session.ts";
 import type { LoginSessionStore } from "../../src/session/store.ts";
-import { MemoryStore } from "../../src/store/memory.ts";
+import { MemoryStore } from "../../src/store/memory/memory-store.ts";
 import { aLoginSession } from "../session/records.ts";
 import { SqliteBench } from "./sqlite-bench.ts";
 

@@ -1,8 +1,9 @@
-import { expect, onTestFinished, test } from "vitest";
+import { onTestFinished } from "vitest";
+import { describeAuthorizationServerRecords } from "../contract/authorization-server-records.contract.ts";
+import { describeDurableStore } from "../contract/durable-store.contract.ts";
 import { describeLoginSessionStore } from "../contract/login-session-store.contract.ts";
 import { describeOtherStores } from "../contract/other-stores.contract.ts";
 import { describeSharedStore } from "../contract/shared-store.contract.ts";
-import { aLoginSession } from "../session/records.ts";
 import { settle } from "../support/manual-clock.ts";
 import { SqliteBench } from "./sqlite-bench.ts";
 
@@ -18,23 +19,14 @@ describeOtherStores("the SQLite store", async () => {
   return { store, now: () => bench.clock.now(), advance: (ms) => bench.clock.advance(ms) };
 });
 
-describeSharedStore("the SQLite store", async () => {
-  const bench = new SqliteBench(onTestFinished);
-  const stores = [await bench.open(), await bench.open()] as const;
-  return { stores, now: () => bench.clock.now(), advance: (ms) => bench.clock.advance(ms) };
-});
+for (const describeStores of [describeSharedStore, describeAuthorizationServerRecords])
+  describeStores("the SQLite store", async () => {
+    const bench = new SqliteBench(onTestFinished);
+    const stores = [await bench.open(), await bench.open()] as const;
+    return { stores, now: () => bench.clock.now(), advance: (ms) => bench.clock.advance(ms) };
+  });
 
-test("due times move once when several processes notice that the wall clock was set back (F25)", async () => {
+describeDurableStore("the SQLite store", async () => {
   const bench = new SqliteBench(onTestFinished);
-  const stores = [await bench.open(), await bench.open()] as const;
-  const hour = 3_600_000;
-  await stores[0].loginSessions.insert(aLoginSession("a", { nextDueAt: 10 * hour }));
-  for (const { loginSessions } of stores) await loginSessions.shiftDue(-hour);
-  expect(await stores[0].loginSessions.claimDue(9 * hour - 1, 1, 1)).toEqual([]);
-  // Another jump, and one of the same process, count.
-  await stores[1].loginSessions.shiftDue(-2 * hour);
-  await stores[0].loginSessions.shiftDue(-2 * hour - 10);
-  await stores[1].loginSessions.shiftDue(-2 * hour);
-  expect(await stores[0].loginSessions.claimDue(5 * hour - 1, 1, 1)).toEqual([]);
-  expect(await stores[0].loginSessions.claimDue(5 * hour, 1, 1)).toEqual(["id-a"]);
+  return { open: (keys) => bench.open(keys), now: () => bench.clock.now(), advance: (ms) => bench.clock.advance(ms) };
 });

@@ -6,7 +6,7 @@ import { systemClock } from "../../src/clock.ts";
 import { silentLogger } from "../../src/logger.ts";
 import type { LoginSession, LoginSessionHandle } from "../../src/session/login-session.ts";
 import type { Store } from "../../src/session/store.ts";
-import { openSqliteStore } from "../../src/store/sqlite-store.ts";
+import { openSqliteStore } from "../../src/store/sqlite/sqlite-store.ts";
 import { type Fields, mustString, parseFields } from "./e2e-json.ts";
 import { Program } from "./e2e-process.ts";
 import { eventually } from "./e2e-wait.ts";

@@ -8,7 +8,7 @@ import { LoginSessions, type WatchedLoginSession } from "../../src/session/login
 import { refreshTokenHasher } from "../../src/session/random.ts";
 import type { ReplyJournal } from "../../src/session/reply-journal.ts";
 import type { ImportIntentStore, LoginSessionStore } from "../../src/session/store.ts";
-import { MemoryStore } from "../../src/store/memory.ts";
+import { MemoryStore } from "../../src/store/memory/memory-store.ts";
 import { Imports } from "../../src/token/imports.ts";
 import { Issuers } from "../../src/token/issuers.ts";
 import { LoginSessionLocks } from "../../src/token/login-session-locks.ts";
@@ -51,6 +51,7 @@ export interface ReplicaOptions {
   readonly importIntents?: ImportIntentStore;
   readonly owner?: string;
   readonly journal?: ReplyJournal;
+  readonly incarnation?: () => string;
   readonly authorizationServer?: Partial<AuthorizationServerPolicy>;
   readonly policy?: Partial<TokenPolicy>;
   readonly random?: () => number;
@@ -100,6 +101,7 @@ export function makeReplica(options: ReplicaOptions): Replica {
     policy: { idleLimitSeconds: 14 * day, tombstoneSeconds: day, ...options.policy },
     owner: options.owner ?? "replica-1",
     journal: options.journal,
+    incarnation: options.incarnation,
   };
   const flights = new RefreshFlights(core);
   const debts = new RevocationDebts(core);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { MemoryStore } from "../../src/store/memory.ts";
+import { MemoryStore } from "../../src/store/memory/memory-store.ts";
 import type { RefreshRequest } from "../../src/token/ports.ts";
 import { History } from "../support/history.ts";
 import { ManualClock, settle } from "../support/manual-clock.ts";

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { LoginSession } from "../../src/session/login-session.ts";
 import type { WatchedLoginSession } from "../../src/session/login-sessions.ts";
-import { MemoryStore } from "../../src/store/memory.ts";
+import { MemoryStore } from "../../src/store/memory/memory-store.ts";
 import type { RefreshOutcome } from "../../src/token/ports.ts";
 import { History } from "../support/history.ts";
 import { hookedStore } from "../support/hooked-store.ts";

@@ -2,11 +2,16 @@ import { describe, expect, it } from "vitest";
 import { type GatePriority, type GateTicket, IssuerGate } from "../../src/token/issuer-gate.ts";
 import { ManualClock, settle } from "../support/manual-clock.ts";
 
-function make(concurrency = 2) {
+function make(concurrency = 2, liveReplicas = 1) {
   const clock = new ManualClock();
   const pauses: boolean[] = [];
   // The longest of every backoff.
-  const gate = new IssuerGate(clock, { concurrency, random: () => 1, onPause: (paused) => void pauses.push(paused) });
+  const gate = new IssuerGate(clock, {
+    concurrency,
+    random: () => 1,
+    onPause: (paused) => void pauses.push(paused),
+    liveReplicas: () => liveReplicas,
+  });
   const entered: string[] = [];
   const tickets = new Map<string, GateTicket>();
   const queue = (name: string, priority: GatePriority = "heartbeat", expiresAt = 0) => {
@@ -174,6 +179,44 @@ describe("the gate of an authorization server (I13)", () => {
     other.gate.reopen();
     expect(other.pauses).toEqual([true, false]);
     await other.enter("next");
+  });
+
+  it("opens when another replica has succeeded since the last failure, and for no older success", async () => {
+    const { clock, gate, pauses, enter, fail } = make(2);
+    gate.noticeSuccess(clock.now());
+    expect(gate.lastHealthyAt).toBe(clock.now());
+    await clock.advance(10);
+    await fail(5);
+    expect(gate.isTroubled).toBe(true);
+    gate.noticeSuccess(clock.now());
+    gate.noticeSuccess(clock.now() - 5);
+    expect(gate.closedForMs).toBe(1_000);
+    await clock.advance(1);
+    gate.noticeSuccess(clock.now());
+    expect(gate.closedForMs).toBe(0);
+    expect(gate.isTroubled).toBe(false);
+    expect(gate.lastHealthyAt).toBe(clock.now());
+    (await enter("refused")).leave({ kind: "client_broken" });
+    await clock.advance(1);
+    gate.noticeSuccess(clock.now());
+    expect(pauses).toEqual([true, false]);
+  });
+
+  it("probes three times more rarely as one of three replicas, so that all together probe as often as one (I13)", async () => {
+    const { clock, gate, enter, fail } = make(3, 3);
+    await fail(5);
+    expect(gate.closedForMs).toBe(3_000);
+    await clock.advance(3_000);
+    (await enter("probe")).leave({ kind: "sick" });
+    expect(gate.closedForMs).toBe(6_000);
+    const paused = make(3, 10);
+    for (let each = 0; each < 12; each += 1) {
+      (await paused.enter(`refused ${each}`)).leave({ kind: "client_broken" });
+      await paused.clock.advance(paused.gate.closedForMs);
+    }
+    (await paused.enter("refused again")).leave({ kind: "client_broken" });
+    // At least every five minutes, however many there are.
+    expect(paused.gate.closedForMs).toBe(300_000);
   });
 
   it("does not reopen into a rest that it was asked for (F12)", async () => {

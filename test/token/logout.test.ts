@@ -628,6 +628,8 @@ describe("the tombstone of an ended login session", () => {
       browserSessions: 0,
       loginTransactions: 0,
       importIntents: 0,
+      usedIds: 0,
+      authorizationServerRecords: 0,
     });
     await expect(one.logout.end(record.id, "logout")).rejects.toMatchObject({ code: "not_found" });
     await one.heartbeat.stop();

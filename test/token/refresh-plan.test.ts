@@ -29,6 +29,7 @@ function at(now: number, facts: Partial<PlanFacts> = {}, policyChange: Partial<A
     introspectionTrusted: false,
     timeoutSeconds: undefined,
     introspected: undefined,
+    incarnation: undefined,
     ...facts,
   };
 }

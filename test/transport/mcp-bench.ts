@@ -11,7 +11,7 @@ import { ConnectionKeyAuthenticator } from "../../src/session/authenticator.ts";
 import type { AccessToken, LoginSession, LoginSessionHandle, LoginSessionId } from "../../src/session/login-session.ts";
 import { LoginSessions } from "../../src/session/login-sessions.ts";
 import { hashConnectionKey } from "../../src/session/random.ts";
-import { MemoryStore } from "../../src/store/memory.ts";
+import { MemoryStore } from "../../src/store/memory/memory-store.ts";
 import { sessionTools } from "../../src/tool/session-tools.ts";
 import type { Tool, ToolContext } from "../../src/tool/tool.ts";
 import { createToolContext } from "../../src/tool/tool-context.ts";

@@ -1,10 +1,10 @@
-import { LatchkeyError } from "../errors.ts";
-import type { LoginSession, LoginSessionHandle, LoginSessionId, RefreshTokenHash } from "../session/login-session.ts";
-import type { CommitResult, LoginSessionChange, LoginSessionStore } from "../session/store.ts";
-import type { IndexHashes } from "./index-hashes.ts";
-import type { Quarantine } from "./quarantine.ts";
-import type { SealedLoginSessions, StoredLoginSession } from "./sealed-login-sessions.ts";
-import { type ChangeFeed, nextChange, rememberRemoval } from "./sqlite-changes.ts";
+import { LatchkeyError } from "../../errors.ts";
+import type { LoginSession, LoginSessionHandle, LoginSessionId, RefreshTokenHash } from "../../session/login-session.ts";
+import type { CommitResult, LoginSessionChange, LoginSessionStore } from "../../session/store.ts";
+import type { ChangeFeed } from "../change-feed.ts";
+import type { StoredLoginSession } from "../sealed-login-sessions.ts";
+import type { SealedRecords } from "../sealed-records.ts";
+import { nextChange, rememberRemoval, type SqliteChanges } from "./sqlite-changes.ts";
 import type { SqliteDatabase, SqliteRow } from "./sqlite-database.ts";
 import { beginShift } from "./sqlite-shift.ts";
 import { mustNumber, mustText, textOrNull } from "./sqlite-values.ts";
@@ -16,10 +16,9 @@ const quarantineLookMs = 60_000;
 
 export interface SqliteLoginSessionsParts {
   readonly db: SqliteDatabase;
-  readonly sealed: SealedLoginSessions;
-  readonly hashes: IndexHashes;
-  readonly quarantine: Quarantine;
-  readonly changes: ChangeFeed;
+  readonly records: SealedRecords;
+  readonly changes: SqliteChanges;
+  readonly feed: ChangeFeed;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
 }
@@ -27,28 +26,26 @@ export interface SqliteLoginSessionsParts {
 /** Login sessions in a SQLite file. */
 export class SqliteLoginSessions implements LoginSessionStore {
   readonly #db: SqliteDatabase;
-  readonly #sealed: SealedLoginSessions;
-  readonly #hashes: IndexHashes;
-  readonly #quarantine: Quarantine;
-  readonly #changes: ChangeFeed;
+  readonly #records: SealedRecords;
+  readonly #changes: SqliteChanges;
+  readonly #feed: ChangeFeed;
   readonly #now: () => number;
 
-  constructor({ db, sealed, hashes, quarantine, changes, now }: SqliteLoginSessionsParts) {
+  constructor({ db, records, changes, feed, now }: SqliteLoginSessionsParts) {
     this.#db = db;
-    this.#sealed = sealed;
-    this.#hashes = hashes;
-    this.#quarantine = quarantine;
+    this.#records = records;
     this.#changes = changes;
+    this.#feed = feed;
     this.#now = now;
   }
 
   async insert(record: LoginSession): Promise<void> {
-    const stored = await this.#sealed.seal(record);
+    const stored = await this.#records.loginSessions.seal(record);
     await this.#db.write(
       () => {
         const inserted = this.#db.run(
-          `INSERT INTO login_sessions (${columns}, due_at, writer, change) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-          ...[...values(stored), record.nextDueAt ?? null, this.#changes.writer, nextChange(this.#db)],
+          `INSERT INTO login_sessions (${columns}, key_id, due_at, writer, change) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+          ...[...values(stored), this.#keyId(stored), record.nextDueAt ?? null, this.#changes.writer, nextChange(this.#db)],
         );
         if (inserted === 0) throw new LatchkeyError("conflict", "A login session with this id exists already.");
       },
@@ -72,7 +69,7 @@ export class SqliteLoginSessions implements LoginSessionStore {
       ),
     );
     if (row === undefined) return undefined;
-    const record = await this.#sealed.unseal(toStored(row));
+    const record = await this.#records.loginSessions.unseal(toStoredLoginSession(row));
     // Whoever asks would present that refresh token, and it may be spent: "absent" would be the wrong answer.
     if (record === undefined)
       throw new LatchkeyError("store_unavailable", "The stored login session of this refresh token cannot be read. The log has the cause.");
@@ -80,14 +77,22 @@ export class SqliteLoginSessions implements LoginSessionStore {
   }
 
   async commit(next: LoginSession): Promise<CommitResult> {
-    const stored = await this.#sealed.seal(next);
+    const stored = await this.#records.loginSessions.seal(next);
     const there = await this.#db.write(
       () => {
         const changed = this.#db.run(
           `UPDATE login_sessions SET refresh_hash = ?, consumed_hash = ?, imported_hash = ?, version = ?, generation = ?, state = ?,
-             due_at = ?, sealed = ?, writer = ?, change = ? WHERE id = ? AND version = ?`,
+             due_at = ?, sealed = ?, key_id = ?, writer = ?, change = ? WHERE id = ? AND version = ?`,
           ...[stored.refreshHash ?? null, stored.consumedHash ?? null, stored.importedHash ?? null, stored.version],
-          ...[stored.generation, stored.state, next.nextDueAt ?? null, stored.sealed, this.#changes.writer, nextChange(this.#db)],
+          ...[
+            stored.generation,
+            stored.state,
+            next.nextDueAt ?? null,
+            stored.sealed,
+            this.#keyId(stored),
+            this.#changes.writer,
+            nextChange(this.#db),
+          ],
           ...[stored.id, stored.version - 1],
         );
         return changed === 1 ? "committed" : this.#db.get(`SELECT ${columns} FROM login_sessions WHERE id = ?`, stored.id);
@@ -97,7 +102,10 @@ export class SqliteLoginSessions implements LoginSessionStore {
       },
     );
     if (there === "committed") return { committed: true };
-    return { committed: false, current: there === undefined ? undefined : await this.#sealed.unseal(toStored(there)) };
+    return {
+      committed: false,
+      current: there === undefined ? undefined : await this.#records.loginSessions.unseal(toStoredLoginSession(there)),
+    };
   }
 
   remove(id: LoginSessionId, version: number): Promise<boolean> {
@@ -109,8 +117,8 @@ export class SqliteLoginSessions implements LoginSessionStore {
       },
       (removed) => {
         if (!removed) return;
-        this.#sealed.forget(id);
-        this.#changes.tell({ id, version: 0 });
+        this.#records.loginSessions.forget(id);
+        this.#feed.tell({ id, version: 0 });
       },
     );
   }
@@ -119,10 +127,10 @@ export class SqliteLoginSessions implements LoginSessionStore {
     const rows = await this.#db.read(() =>
       this.#db.all(
         `SELECT ${columns} FROM login_sessions WHERE user_hash = ? ORDER BY created_at DESC, row DESC`,
-        this.#hashes.user(issuer, subject),
+        this.#records.hashes.user(issuer, subject),
       ),
     );
-    const records = await Promise.all(rows.map((row) => this.#sealed.unseal(toStored(row))));
+    const records = await Promise.all(rows.map((row) => this.#records.loginSessions.unseal(toStoredLoginSession(row))));
     return records.filter((record) => record !== undefined);
   }
 
@@ -134,7 +142,7 @@ export class SqliteLoginSessions implements LoginSessionStore {
       const rows = this.#db.all("SELECT id FROM login_sessions WHERE due_at <= ? ORDER BY due_at, row LIMIT ?", now, limit);
       return rows.map((row) => {
         const id = mustText(row, "id") as LoginSessionId;
-        const hiddenMs = this.#quarantine.has(id) ? quarantineLookMs : leaseMs;
+        const hiddenMs = this.#records.quarantine.has(id) ? quarantineLookMs : leaseMs;
         this.#db.run("UPDATE login_sessions SET due_at = ? WHERE id = ?", now + hiddenMs, id);
         return id;
       });
@@ -151,18 +159,22 @@ export class SqliteLoginSessions implements LoginSessionStore {
   }
 
   subscribe(listener: (change: LoginSessionChange) => void): () => void {
-    return this.#changes.subscribe(listener);
+    return this.#feed.subscribe(listener);
   }
 
   async #find(where: string, key: string): Promise<LoginSession | undefined> {
     const row = await this.#db.read(() => this.#db.get(`SELECT ${columns} FROM login_sessions ${where}`, key));
-    return row === undefined ? undefined : this.#sealed.unseal(toStored(row));
+    return row === undefined ? undefined : this.#records.loginSessions.unseal(toStoredLoginSession(row));
+  }
+
+  #keyId(stored: StoredLoginSession): string | null {
+    return this.#records.sealer.keyId(stored.sealed) ?? null;
   }
 
   #written(stored: StoredLoginSession, record: LoginSession): void {
-    this.#sealed.keep(stored, record);
-    this.#quarantine.clear(stored.id);
-    this.#changes.tell({ id: record.id, version: record.version });
+    this.#records.loginSessions.keep(stored, record);
+    this.#records.quarantine.clear(stored.id);
+    this.#feed.tell({ id: record.id, version: record.version });
   }
 }
 
@@ -182,7 +194,8 @@ function values(stored: StoredLoginSession): readonly (string | number | null)[]
   ];
 }
 
-function toStored(row: SqliteRow): StoredLoginSession {
+/** A row as it stands in the file. */
+export function toStoredLoginSession(row: SqliteRow): StoredLoginSession {
   return {
     id: mustText(row, "id"),
     handle: mustText(row, "handle"),

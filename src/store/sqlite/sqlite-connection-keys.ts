@@ -1,9 +1,8 @@
-import { LatchkeyError } from "../errors.ts";
-import type { ConnectionKeyHash, ConnectionKeyRecord } from "../session/connection-key.ts";
-import type { LoginSessionId } from "../session/login-session.ts";
-import type { ConnectionKeyStore } from "../session/store.ts";
-import type { IndexHashes } from "./index-hashes.ts";
-import type { Quarantine } from "./quarantine.ts";
+import { LatchkeyError } from "../../errors.ts";
+import type { ConnectionKeyHash, ConnectionKeyRecord } from "../../session/connection-key.ts";
+import type { LoginSessionId } from "../../session/login-session.ts";
+import type { ConnectionKeyStore } from "../../session/store.ts";
+import type { ConnectionKeyRows } from "../connection-key-rows.ts";
 import type { SqliteDatabase, SqliteRow } from "./sqlite-database.ts";
 import { mustNumber, mustText, numberOrNull } from "./sqlite-values.ts";
 
@@ -13,13 +12,11 @@ const columns = "hash, id, login_session_id, name, created_at, expires_at, mac";
 /** Connection keys in a SQLite file. A row that was exchanged from outside is not used, and reported (B14). */
 export class SqliteConnectionKeys implements ConnectionKeyStore {
   readonly #db: SqliteDatabase;
-  readonly #hashes: IndexHashes;
-  readonly #quarantine: Quarantine;
+  readonly #rows: ConnectionKeyRows;
 
-  constructor(db: SqliteDatabase, hashes: IndexHashes, quarantine: Quarantine) {
+  constructor(db: SqliteDatabase, rows: ConnectionKeyRows) {
     this.#db = db;
-    this.#hashes = hashes;
-    this.#quarantine = quarantine;
+    this.#rows = rows;
   }
 
   async insert(key: ConnectionKeyRecord, limit: number): Promise<void> {
@@ -33,7 +30,7 @@ export class SqliteConnectionKeys implements ConnectionKeyStore {
       const inserted = this.#db.run(
         `INSERT INTO ${table} (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
         ...[key.hash, key.id, key.loginSessionId, key.name, key.createdAt, key.expiresAt ?? null],
-        this.#hashes.rowMac(table, valuesOf(key)),
+        this.#rows.mac(key),
       );
       if (inserted === 0) throw new LatchkeyError("conflict", "This connection key exists already.");
     });
@@ -67,12 +64,6 @@ export class SqliteConnectionKeys implements ConnectionKeyStore {
       createdAt: mustNumber(row, "created_at"),
       ...(expiresAt === undefined ? {} : { expiresAt }),
     };
-    if (this.#hashes.isRow(table, valuesOf(key), mustText(row, "mac"))) return key;
-    this.#quarantine.reportRow(table);
-    return undefined;
+    return this.#rows.check(key, mustText(row, "mac"));
   }
-}
-
-function valuesOf({ hash, id, loginSessionId, name, createdAt, expiresAt }: ConnectionKeyRecord): readonly unknown[] {
-  return [hash, id, loginSessionId, name, createdAt, expiresAt ?? null];
 }

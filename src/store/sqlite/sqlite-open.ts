@@ -1,11 +1,12 @@
 import { closeSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import type { Clock } from "../clock.ts";
-import { LatchkeyError } from "../errors.ts";
+import type { Clock } from "../../clock.ts";
+import { LatchkeyError } from "../../errors.ts";
+import { unusable } from "../unusable.ts";
 import { sqliteCode, sqliteCodeOf } from "./sqlite-errors.ts";
 import { applicationId, migrations } from "./sqlite-migrations.ts";
-import { fileSystemProblem, notOurs, storeFileProblem, unusable } from "./store-file.ts";
+import { fileSystemProblem, notOurs, storeFileProblem } from "./store-file.ts";
 
 /** Another process may be starting on the same file. */
 const openPatienceMs = 5_000;

@@ -1,12 +1,8 @@
-import type { Clock, Timer } from "../clock.ts";
-import type { Logger } from "../logger.ts";
-import type { LoginSessionId } from "../session/login-session.ts";
-import type { LoginSessionChange } from "../session/store.ts";
+import type { LoginSessionId } from "../../session/login-session.ts";
+import type { LoginSessionChange } from "../../session/store.ts";
 import type { SqliteDatabase } from "./sqlite-database.ts";
 import { mustNumber, mustText } from "./sqlite-values.ts";
 
-/** How often it looks for what other processes have written. */
-const pollMs = 250;
 /** So many changes after its removal a login session's id is forgotten. */
 const removalsKept = 100_000;
 
@@ -22,64 +18,31 @@ export function rememberRemoval(db: SqliteDatabase, id: LoginSessionId, writer: 
   db.run("DELETE FROM removals WHERE change < ?", change - removalsKept);
 }
 
-/** Tells what this process changes at once, and what others change within a quarter of a second. */
-export class ChangeFeed {
+/** The cursor of what other processes change in the file, and the incarnation that they find it in. */
+export class SqliteChanges {
+  readonly #db: SqliteDatabase;
   /** Stands beside each change that this store makes. */
   readonly writer: string;
-  readonly #db: SqliteDatabase;
-  readonly #clock: Clock;
-  readonly #logger: Logger;
-  readonly #listeners = new Set<(change: LoginSessionChange) => void>();
-  #timer: Timer | undefined;
   #seen: number;
   #dataVersion: number;
-  #closed = false;
+  #incarnation: string;
 
-  constructor(db: SqliteDatabase, options: { readonly clock: Clock; readonly logger: Logger; readonly writer: string }) {
+  constructor(db: SqliteDatabase, writer: string) {
     this.#db = db;
-    this.#clock = options.clock;
-    this.#logger = options.logger;
-    this.writer = options.writer;
+    this.writer = writer;
     this.#dataVersion = this.#readDataVersion();
     this.#seen = newestChange(db);
+    this.#incarnation = readIncarnation(db);
   }
 
-  subscribe(listener: (change: LoginSessionChange) => void): () => void {
-    this.#listeners.add(listener);
-    this.#plan();
-    return () => {
-      this.#listeners.delete(listener);
-      if (this.#listeners.size === 0) this.#timer?.cancel();
-    };
+  /** As it was when the file was last looked at. */
+  get incarnation(): string {
+    return this.#incarnation;
   }
 
-  tell(change: LoginSessionChange): void {
-    for (const listener of [...this.#listeners]) listener(change);
-  }
-
-  /** How many listen. */
-  get size(): number {
-    return this.#listeners.size;
-  }
-
-  close(): void {
-    this.#closed = true;
-    this.#timer?.cancel();
-  }
-
-  #plan(): void {
-    this.#timer?.cancel();
-    if (this.#closed || this.#listeners.size === 0) return;
-    this.#timer = this.#clock.schedule(pollMs, () => void this.#look());
-  }
-
-  async #look(): Promise<void> {
-    try {
-      for (const change of await this.#db.read(() => this.#news())) this.tell(change);
-    } catch (error) {
-      this.#logger.warn("What other processes changed in the store could not be read; it is looked at again.", { error });
-    }
-    this.#plan();
+  /** What others have changed since it was last asked for, in its order. */
+  news(): Promise<readonly LoginSessionChange[]> {
+    return this.#db.read(() => this.#news());
   }
 
   #news(): readonly LoginSessionChange[] {
@@ -88,6 +51,7 @@ export class ChangeFeed {
     const dataVersion = this.#readDataVersion();
     const foreign = dataVersion !== this.#dataVersion;
     const news = foreign ? this.#foreignSince(newest < this.#seen ? 0 : this.#seen) : [];
+    if (foreign) this.#incarnation = readIncarnation(this.#db);
     this.#seen = newest;
     this.#dataVersion = dataVersion;
     return news;
@@ -114,4 +78,9 @@ function newestChange(db: SqliteDatabase): number {
     `SELECT max((SELECT coalesce(max(change), 0) FROM login_sessions), (SELECT coalesce(max(change), 0) FROM removals)) AS change`,
   );
   return row === undefined ? 0 : mustNumber(row, "change");
+}
+
+function readIncarnation(db: SqliteDatabase): string {
+  const row = db.get("SELECT value FROM meta WHERE name = 'incarnation'");
+  return row === undefined ? "" : mustText(row, "value");
 }

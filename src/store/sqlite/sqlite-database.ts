@@ -1,6 +1,6 @@
 import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from "node:sqlite";
-import { type Clock, sleep } from "../clock.ts";
-import { LatchkeyError } from "../errors.ts";
+import { type Clock, sleep } from "../../clock.ts";
+import { LatchkeyError } from "../../errors.ts";
 import { isBusy, storeError } from "./sqlite-errors.ts";
 
 /** One row as SQLite gives it. */

@@ -1,4 +1,4 @@
-import { LatchkeyError } from "../errors.ts";
+import { LatchkeyError } from "../../errors.ts";
 import type { SqliteRow } from "./sqlite-database.ts";
 
 /** A column that holds a text. */

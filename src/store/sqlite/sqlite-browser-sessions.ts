@@ -1,8 +1,7 @@
-import type { BrowserSession, BrowserSessionKey, BrowserSignIn } from "../session/browser-session.ts";
-import type { LoginSessionId } from "../session/login-session.ts";
-import type { BrowserSessionStore } from "../session/store.ts";
-import type { IndexHashes } from "./index-hashes.ts";
-import type { Quarantine } from "./quarantine.ts";
+import type { BrowserSession, BrowserSessionKey, BrowserSignIn } from "../../session/browser-session.ts";
+import type { LoginSessionId } from "../../session/login-session.ts";
+import type { BrowserSessionStore } from "../../session/store.ts";
+import type { BrowserSessionRows } from "../browser-session-rows.ts";
 import type { SqliteDatabase, SqliteRow } from "./sqlite-database.ts";
 import { mustNumber, mustText } from "./sqlite-values.ts";
 
@@ -12,15 +11,13 @@ const columns = "key, login_session_ids, created_at, expires_at, made_by, signed
 /** Browser sessions in a SQLite file. A row that was changed from outside is not used, and reported (B14). */
 export class SqliteBrowserSessions implements BrowserSessionStore {
   readonly #db: SqliteDatabase;
-  readonly #hashes: IndexHashes;
-  readonly #quarantine: Quarantine;
+  readonly #rows: BrowserSessionRows;
   readonly #now: () => number;
 
   /** `now` gives milliseconds since the epoch: what has expired is dropped while the store is used. */
-  constructor(db: SqliteDatabase, hashes: IndexHashes, quarantine: Quarantine, now: () => number) {
+  constructor(db: SqliteDatabase, rows: BrowserSessionRows, now: () => number) {
     this.#db = db;
-    this.#hashes = hashes;
-    this.#quarantine = quarantine;
+    this.#rows = rows;
     this.#now = now;
   }
 
@@ -50,13 +47,12 @@ export class SqliteBrowserSessions implements BrowserSessionStore {
   }
 
   #put(session: BrowserSession): void {
-    const values = valuesOf(session);
+    const { key, loginSessionIds, createdAt, expiresAt, madeBy, signedInAt } = session;
     this.#db.run(
       `INSERT INTO ${table} (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?)
        ON CONFLICT (key) DO UPDATE SET login_session_ids = excluded.login_session_ids, created_at = excluded.created_at,
          expires_at = excluded.expires_at, made_by = excluded.made_by, signed_in_at = excluded.signed_in_at, mac = excluded.mac`,
-      ...values,
-      this.#hashes.rowMac(table, values),
+      ...[key, loginSessionIds.join(" "), createdAt, expiresAt, madeBy, signedInAt, this.#rows.mac(session)],
     );
   }
 
@@ -70,13 +66,6 @@ export class SqliteBrowserSessions implements BrowserSessionStore {
       madeBy: mustText(row, "made_by"),
       signedInAt: mustNumber(row, "signed_in_at"),
     };
-    if (this.#hashes.isRow(table, valuesOf(session), mustText(row, "mac"))) return session;
-    this.#quarantine.reportRow(table);
-    return undefined;
+    return this.#rows.check(session, mustText(row, "mac"));
   }
-}
-
-/** Ids are base64url: none has a space. */
-function valuesOf({ key, loginSessionIds, createdAt, expiresAt, madeBy, signedInAt }: BrowserSession): readonly (string | number)[] {
-  return [key, loginSessionIds.join(" "), createdAt, expiresAt, madeBy, signedInAt];
 }

@@ -1,5 +1,4 @@
 import { closeSync, openSync, readSync } from "node:fs";
-import { LatchkeyError } from "../errors.ts";
 
 /** What every SQLite file begins with. */
 const magic = "SQLite format 3\0";
@@ -18,11 +17,6 @@ export function storeFileProblem(file: string): string | undefined {
   } catch (error) {
     return codeOf(error) === "ENOENT" ? undefined : fileSystemProblem(file, error);
   }
-}
-
-/** An error about the file that names it: it is told at the start, to whoever runs Latchkey. */
-export function unusable(problem: string, cause?: unknown): LatchkeyError {
-  return new LatchkeyError("configuration_invalid", `The store cannot be used: ${problem}`, { details: { problems: [problem] }, cause });
 }
 
 /** The file is another program's. */

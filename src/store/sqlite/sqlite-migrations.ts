@@ -72,4 +72,30 @@ export const migrations: readonly string[] = [
   CREATE TABLE import_intents (hash TEXT PRIMARY KEY, owner TEXT NOT NULL, expires_at REAL NOT NULL) STRICT;
   CREATE INDEX import_intents_expires ON import_intents (expires_at);
   `,
+  `
+  ALTER TABLE login_sessions ADD COLUMN key_id TEXT;
+  CREATE INDEX login_sessions_key ON login_sessions (key_id);
+
+  CREATE TABLE used_ids (hash TEXT PRIMARY KEY, expires_at REAL NOT NULL) STRICT;
+  CREATE INDEX used_ids_expires ON used_ids (expires_at);
+
+  CREATE TABLE replicas (id TEXT PRIMARY KEY, lease_until REAL NOT NULL) STRICT;
+
+  CREATE TABLE authorization_server_records (
+    row INTEGER PRIMARY KEY AUTOINCREMENT,
+    id_hash TEXT NOT NULL UNIQUE,
+    grant_hash TEXT,
+    uid_hash TEXT,
+    user_code_hash TEXT,
+    expires_at REAL,
+    consumed_at REAL,
+    sealed TEXT NOT NULL,
+    key_id TEXT
+  ) STRICT;
+  CREATE INDEX authorization_server_records_grant ON authorization_server_records (grant_hash) WHERE grant_hash IS NOT NULL;
+  CREATE INDEX authorization_server_records_uid ON authorization_server_records (uid_hash) WHERE uid_hash IS NOT NULL;
+  CREATE INDEX authorization_server_records_user_code ON authorization_server_records (user_code_hash) WHERE user_code_hash IS NOT NULL;
+  CREATE INDEX authorization_server_records_expires ON authorization_server_records (expires_at) WHERE expires_at IS NOT NULL;
+  CREATE INDEX authorization_server_records_key ON authorization_server_records (key_id);
+  `,
 ];

@@ -1,6 +1,6 @@
-import { LatchkeyError } from "../errors.ts";
-import type { LoginSession, LoginSessionHandle, LoginSessionId, RefreshTokenHash } from "../session/login-session.ts";
-import type { CommitResult, LoginSessionChange, LoginSessionStore } from "../session/store.ts";
+import { LatchkeyError } from "../../errors.ts";
+import type { LoginSession, LoginSessionHandle, LoginSessionId, RefreshTokenHash } from "../../session/login-session.ts";
+import type { CommitResult, LoginSessionChange, LoginSessionStore } from "../../session/store.ts";
 import { DueIndex } from "./due-index.ts";
 
 /** Login sessions in this process's memory. They are gone when it ends. */

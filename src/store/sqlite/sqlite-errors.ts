@@ -1,4 +1,4 @@
-import { LatchkeyError } from "../errors.ts";
+import { LatchkeyError } from "../../errors.ts";
 
 /** The primary result codes of SQLite that mean something of their own here (https://sqlite.org/rescode.html). */
 export const sqliteCode = {

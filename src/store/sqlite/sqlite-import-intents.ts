@@ -1,5 +1,5 @@
-import type { ImportIntent } from "../session/import-intent.ts";
-import type { ImportIntentStore } from "../session/store.ts";
+import type { ImportIntent } from "../../session/import-intent.ts";
+import type { ImportIntentStore } from "../../session/store.ts";
 import type { SqliteDatabase } from "./sqlite-database.ts";
 
 /** Imports that are under way, in a SQLite file. */
