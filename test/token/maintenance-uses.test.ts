@@ -13,10 +13,12 @@ async function heard() {
   const bench = makeBench({ accessTokenSeconds: 86_400 }, { policy: { idleLimitSeconds: 3_600 } });
   const { clock, server, store } = bench;
   const fault = { on: false };
+  const reads = { made: 0 };
   const warnings: string[] = [];
   const logger: Logger = { ...silentLogger, warn: (message) => void warnings.push(message) };
   const loginSessions = hookedStore(store.loginSessions, {
     before: (operation) => {
+      if (operation === "get") reads.made += 1;
       if (operation === "commit" && fault.on) throw storeAway();
     },
   });
@@ -35,16 +37,19 @@ async function heard() {
     await settle();
     return next;
   };
-  return { ...bench, one, record, stored, change, fault, warnings };
+  return { ...bench, one, record, stored, change, fault, reads, warnings };
 }
 
 describe("the use of a login session that another process refreshes (R14)", () => {
   it("is written at its next change once half of the idle limit has passed: a connection is there", async () => {
-    const { clock, one, record, stored, change } = await heard();
+    const { clock, one, record, stored, change, reads } = await heard();
     const watched = await one.core.sessions.watch(record.id);
     await clock.advance(halfMs);
+    const before = reads.made;
     const early = await change();
     expect(await stored()).toEqual(early);
+    // The look at what has changed, and no other.
+    expect(reads.made).toBe(before + 1);
     await clock.advance(1);
     const late = await change();
     expect(await stored()).toEqual({ ...late, version: late.version + 1, lastUsedAt: clock.now() });
@@ -64,11 +69,12 @@ describe("the use of a login session that another process refreshes (R14)", () =
   });
 
   it("is not written when nobody used it, nor of one that serves nothing any more", async () => {
-    const { clock, one, record, stored, change } = await heard();
+    const { clock, one, record, stored, change, reads } = await heard();
     await clock.advance(2 * halfMs);
     const unused = await change();
     expect(await stored()).toEqual(unused);
     const watched = await one.core.sessions.watch(record.id);
+    const then = reads.made;
     const over = await change({
       state: "login_required",
       reason: { code: "grant_dead", at: clock.now() },
@@ -76,6 +82,8 @@ describe("the use of a login session that another process refreshes (R14)", () =
       accessTokens: [],
     });
     expect(await stored()).toEqual(over);
+    // The look at what has changed, and no other.
+    expect(reads.made).toBe(then + 1);
     watched?.release();
   });
 
