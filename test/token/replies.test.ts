@@ -117,6 +117,17 @@ describe("a reply that is stored", () => {
     expect(events).toEqual([{ event: "late_reply_dropped", login: record.handle, generation: 2, state: "live" }]);
   });
 
+  it("that is dropped is no occasion to look at the one that is pending", async () => {
+    const { core, claimed, reply, read, record, server } = await stored((at) => ({
+      generation: 2,
+      attempts: [{ ...openAttempt, id: "attempt-2" as AttemptId, generation: 2 }],
+      pending: pendingOf(at, bodyOf("other"), "attempt-2" as AttemptId),
+    }));
+    await settleReply(core, claimed, openAttempt, reply);
+    expect(await read()).toEqual(record);
+    expect(server.verifications).toBe(0);
+  });
+
   it("of a record that is gone is revoked at once (I4)", async () => {
     const { core, claimed, reply, record, store, server, events } = await stored();
     await store.loginSessions.remove(record.id, record.version);
@@ -277,6 +288,7 @@ describe("a reply of somebody else's tokens", () => {
     for (const change of [
       (now: number): Partial<LoginSession> => ({ ...inState(aLoginSession("a"), "ended"), version: 2, nextDueAt: now }),
       (now: number): Partial<LoginSession> => ({ version: 2, pending: pendingOf(now, bodyOf("other"), second) }),
+      (): Partial<LoginSession> => ({ version: 2, state: "live", pending: undefined, attempts: [] }),
     ]) {
       const { core, record, read, now, server, store } = await stored((at) => ({ pending: pendingOf(at, bodyOf("mallory")) }));
       const next: LoginSession = { ...record, ...change(now) };
