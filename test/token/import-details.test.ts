@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
-import type { RefreshToken } from "../../src/session/login-session.ts";
+import type { LoginSession, RefreshToken, RefreshTokenHash } from "../../src/session/login-session.ts";
 import { Imports } from "../../src/token/imports.ts";
 import type { RefreshOutcome, RefreshRequest } from "../../src/token/ports.ts";
+import { aLoginSession } from "../session/records.ts";
 import { hookedStore, storeAway } from "../support/hooked-store.ts";
 import { settle } from "../support/manual-clock.ts";
 import { Hold, makeBench, makeReplica } from "../support/token-bench.ts";
@@ -48,6 +49,7 @@ describe("what an import makes", () => {
       { event: "login_completed", login: loginSession.handle, issuer: server.issuer, origin: "import" },
       { event: "login_imported", login: loginSession.handle, issuer: server.issuer },
     ]);
+    expect(one.core.issuers.mustGet("main").gate.lastHealthyAt).toBe(sentAt);
   });
 
   it("is of the ID token, and keeps the refresh token that was handed in, where the reply says nothing", async () => {
@@ -97,19 +99,23 @@ describe("what an import makes", () => {
 });
 
 describe("an import that fails", () => {
-  it.each<[RefreshOutcome["kind"], RefreshOutcome, string, string | undefined]>([
-    ["not_sent", { kind: "not_sent", cause }, "authorization_server_unavailable", "not_sent"],
-    ["server_error", { kind: "server_error", cause }, "authorization_server_unavailable", "server_error"],
-    ["ambiguous", { kind: "ambiguous", cause }, "authorization_server_unavailable", "ambiguous"],
-    ["client_broken", { kind: "client_broken", cause }, "authorization_server_unavailable", "client_broken"],
-    ["grant_dead", { kind: "grant_dead", cause }, "invalid_request", undefined],
-    ["refused", { kind: "refused", cause }, "invalid_request", undefined],
-  ])("is in the audit with what was answered, and its gate knows: %s", async (kind, outcome, code, lastFailure) => {
+  const nothingLost = /Nothing was used up/;
+
+  it.each<[RefreshOutcome["kind"], RefreshOutcome, string, string | undefined, RegExp]>([
+    ["not_sent", { kind: "not_sent", cause }, "authorization_server_unavailable", "not_sent", nothingLost],
+    ["server_error", { kind: "server_error", cause }, "authorization_server_unavailable", "server_error", nothingLost],
+    ["ambiguous", { kind: "ambiguous", cause }, "authorization_server_unavailable", "ambiguous", /did not answer properly/],
+    ["client_broken", { kind: "client_broken", cause }, "authorization_server_unavailable", "client_broken", nothingLost],
+    ["grant_dead", { kind: "grant_dead", cause }, "invalid_request", undefined, /has expired, was revoked or was used before/],
+    ["refused", { kind: "refused", cause }, "invalid_request", undefined, /was refused by the authorization server/],
+  ])("is in the audit with what was answered, and its gate knows: %s", async (kind, outcome, code, lastFailure, words) => {
     const { one, server, handed } = bench();
     server.faults.push({ kind: "answer", outcome });
+    const message = expect.stringMatching(words);
     await expect(one.imports.importLogin(handed)).rejects.toMatchObject(
-      code === "invalid_request" ? { code, retryable: false } : { code, retryable: true, retryAfterSeconds: 5, cause },
+      code === "invalid_request" ? { code, retryable: false, message } : { code, retryable: true, retryAfterSeconds: 5, cause, message },
     );
+
     expect(one.events.filter(({ event }) => event === "import_refused")).toEqual([
       { event: "import_refused", issuer: server.issuer, kind, cause },
       ...(code === "invalid_request" ? [{ event: "import_refused", problems: 1 }] : []),
@@ -299,5 +305,45 @@ describe("a refresh token that is known here", () => {
       code: "conflict",
       details: { login: loginSession.handle, state: how === "spent" ? "live" : how },
     });
+  });
+
+  it("because another process has imported it meanwhile is the login session that this made; for another reason it is spent (F47)", async () => {
+    const made = (change: (hash: RefreshTokenHash) => Partial<LoginSession>) => {
+      const { clock, server, store, handed, requests } = bench();
+      const one = makeReplica({
+        clock,
+        server,
+        store,
+        importIntents: {
+          claim: async (intent) => {
+            const principal = { issuer: server.issuer, subject: "alice", clientId: server.clientId };
+            await store.loginSessions.insert(aLoginSession("a", { principal, ...change(intent.hash) }));
+            return false;
+          },
+          release: async () => {},
+        },
+      });
+      return { result: one.imports.importLogin(handed), requests };
+    };
+    const imported = made((hash) => ({ consumedRefreshTokenHash: hash, importedRefreshTokenHash: hash }));
+    expect(await imported.result).toMatchObject({ created: false, loginSession: { handle: "ls_a" } });
+    const spent = made((hash) => ({ consumedRefreshTokenHash: hash }));
+    await expect(spent.result).rejects.toMatchObject({ code: "conflict", details: { login: "ls_a", state: "live" } });
+    const current = made((hash) => ({ refreshTokenHash: hash }));
+    expect(await current.result).toMatchObject({ created: false });
+    expect([imported, spent, current].flatMap(({ requests }) => requests)).toEqual([]);
+  });
+
+  it("is looked for twice, before the claim and after it, when all goes well", async () => {
+    const { clock, server, store, handed } = bench();
+    let finds = 0;
+    const loginSessions = hookedStore(store.loginSessions, {
+      before: (operation) => {
+        if (operation === "find") finds += 1;
+      },
+    });
+    const one = makeReplica({ clock, server, store, loginSessions });
+    await one.imports.importLogin(handed);
+    expect(finds).toBe(2);
   });
 });
