@@ -40,6 +40,18 @@ describe("the claim of an import (I1, I2)", () => {
     expect(released).toEqual([]);
   });
 
+  it("goes before the heartbeat: a user is waiting", async () => {
+    const { claims, claimed, gate } = makeWorld();
+    const ticket = await gate.enter("user", 0).entered;
+    void gate.enter("heartbeat", 0);
+    void claims.claim("main", hash);
+    await settle();
+    expect(claimed).toEqual([]);
+    ticket.leave({ kind: "neutral" });
+    await settle();
+    expect(claimed).toHaveLength(1);
+  });
+
   it("that another holds is asked for four times a second, always by the same owner, and the gate is free meanwhile", async () => {
     const { clock, claims, claimed, released, intents, gate } = makeWorld();
     intents.answer = async () => false;
