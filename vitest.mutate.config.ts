@@ -1,15 +1,18 @@
 import { defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
+/** The tests that are named after the file that is mutated. */
+const own = `${process.env["LATCHKEY_MUTATE_FIRST"] ?? "times"}.test.ts`;
 /** These play through hours, or through many interleavings. Most mutants die without them. */
-const slow = ["failures", "schedule", "login-sessions", "concurrency.property"].map((name) => `${name}.test.ts`);
+const slow = ["failures", "schedule", "login-sessions", "concurrency.property"]
+  .map((name) => `${name}.test.ts`)
+  .filter((name) => name !== own);
 /** The slowest of the quick. */
 const slower = ["logout", "repair-debts", "issuer-gate.property", "heartbeat"].map((name) => `${name}.test.ts`);
 const pure = ["times.test.ts", "refresh-plan.test.ts", "record-changes.test.ts"];
 const isQuick = process.env["LATCHKEY_MUTATE"] === "quick";
-const own = `${process.env["LATCHKEY_MUTATE_FIRST"] ?? "times"}.test.ts`;
 /**
- * The first failure ends the run of a mutant: the tests that are named after its file come first, then those of pure
+ * The first failure ends the run of a mutant: its own tests come first, then those of pure
  * functions. Whoever meets the slow ones has met the others before, so they come first then.
  */
 const order = [...(isQuick ? [] : slow), own, ...pure, "", ...slower, ...slow];
