@@ -66,6 +66,25 @@ describe("a caller whose first look brought nothing", () => {
   });
 });
 
+describe("a caller who wants more than the grant has", () => {
+  const wanted = { scopes: ["admin"] };
+
+  it("is told when the new access token grants less, and nothing more is presented for it (I6)", async () => {
+    const { one, login, server } = await counted(12_000);
+    server.faults.push({ kind: "reply", fields: { scope: "notes" } });
+    await expect(async () => one.tokens.acquire(login, wanted)).rejects.toMatchObject({ code: "insufficient_scope" });
+    await expect(async () => one.tokens.acquire(login, wanted)).rejects.toMatchObject({ code: "insufficient_scope" });
+    expect(server.presentations).toHaveLength(1);
+  });
+
+  it("is told when the authorization server refuses it for that, after one presentation", async () => {
+    const { one, login, server } = await counted(12_000);
+    server.outage = { kind: "refused", errorCode: "invalid_scope", cause };
+    await expect(async () => one.tokens.acquire(login, wanted)).rejects.toMatchObject({ code: "insufficient_scope" });
+    expect(server.presentations).toHaveLength(1);
+  });
+});
+
 describe("a caller who could wait for the second presentation within a grace period", () => {
   async function lostTwice() {
     const made = await counted(31_000, { graceMs: 30_000 }, { authorizationServer: { reuseLeewaySeconds: 30 } });
