@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { seededRandom } from "../support/seeded-random.ts";
 import { lastRotationNearKill, presentationProblems, runChaos } from "./chaos.ts";
 import { Fleet } from "./fleet.ts";
-import { sqliteKind } from "./shared-stores.ts";
+import { sharedStoreKinds } from "./shared-stores.ts";
 
 const minutes = Number(process.env["LATCHKEY_SOAK_MINUTES"] ?? "1");
 const users = minutes >= 10 ? 1_000 : 200;
@@ -11,7 +11,7 @@ const seed = Number(process.env["LATCHKEY_SEED"] ?? "20261125");
 /** Longer than an access token lives, and what follows a loss. */
 const settleSeconds = 45;
 
-describe.each([sqliteKind])("three replicas on one store: $name", (kind) => {
+describe.each(sharedStoreKinds)("three replicas on one store: $name", (kind) => {
   test(
     `random kill -9 for ${minutes} min, ${users} users, 30 s tokens: no reuse, and lost are exactly those whose reply reached nobody (I1, I4, F2, F7)`,
     async ({ onTestFinished, skip }) => {

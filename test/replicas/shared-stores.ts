@@ -15,8 +15,11 @@ export interface SharedStoreKind {
 }
 
 /** A file in the folder of the fleet. */
-export const sqliteKind: SharedStoreKind = {
+const sqliteKind: SharedStoreKind = {
   name: "sqlite",
   missing: async () => undefined,
   prepare: async () => ({ name: "sqlite", config: { store: { type: "sqlite", file: "latchkey.db" } } }),
 };
+
+/** All kinds that several processes can share. */
+export const sharedStoreKinds: readonly SharedStoreKind[] = [sqliteKind];
