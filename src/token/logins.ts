@@ -53,8 +53,8 @@ export class Logins {
    */
   async repair(handle: LoginSessionHandle, login: VerifiedLogin): Promise<LoginSession> {
     const found = await this.#core.sessions.getByHandle(handle);
-    const refusal = found === undefined ? "not_found" : this.#refusal(found, login);
-    if (found === undefined || refusal !== undefined) return this.#refuse(handle, login, refusal ?? "not_found");
+    if (found === undefined) return this.#refuse(handle, login, "not_found");
+    if (!isSamePrincipal(found, login)) return this.#refuse(handle, login, "forbidden");
     let ended = false;
     const record = await applyChange(this.#core, found.id, (current) => {
       ended = current.state === "ended";
@@ -80,13 +80,6 @@ export class Logins {
     this.#core.audit.record({ event: "login_repaired", login: handle, issuer: login.principal.issuer, epoch: record.epoch });
     void probeIntrospection(this.#core, record.id);
     return record;
-  }
-
-  #refusal(record: LoginSession, login: VerifiedLogin): "forbidden" | "login_ended" | undefined {
-    const { issuer, subject, clientId } = record.principal;
-    if (login.principal.issuer !== issuer || login.principal.subject !== subject || login.principal.clientId !== clientId)
-      return "forbidden";
-    return record.state === "ended" ? "login_ended" : undefined;
   }
 
   async #refuse(handle: LoginSessionHandle, login: VerifiedLogin, code: "forbidden" | "login_ended" | "not_found"): Promise<never> {
@@ -139,6 +132,11 @@ export class Logins {
       incarnation: this.#core.incarnation?.(),
     };
   }
+}
+
+function isSamePrincipal(record: LoginSession, login: VerifiedLogin): boolean {
+  const { issuer, subject, clientId } = record.principal;
+  return login.principal.issuer === issuer && login.principal.subject === subject && login.principal.clientId === clientId;
 }
 
 const refusalText = {
