@@ -42,6 +42,8 @@ async function makeWorld() {
   await store.loginSessions.insert(record);
   const { id, authorizationServer, principal } = record;
   const kept: KeptReply = {
+    kind: "reply",
+    id: openAttempt.id,
     loginSession: { id, authorizationServer, principal },
     attempt: openAttempt,
     sentAt: now,
@@ -49,7 +51,7 @@ async function makeWorld() {
     body,
   };
   const found = () => one.events.filter(({ event }) => event === "kept_reply_found");
-  return { ...bench, one, record, kept, left, looks, errors, gets, found, replay: new JournalReplay(one.core) };
+  return { ...bench, one, record, kept, left, looks, errors, gets, found, replay: new JournalReplay(one.core, one.imports) };
 }
 
 describe("replies that other processes have kept", () => {
@@ -129,7 +131,7 @@ describe("replies that other processes have kept", () => {
 
   it("are none where the store is this process's memory", async () => {
     const { clock, one } = makeBench();
-    const replay = new JournalReplay(one.core);
+    const replay = new JournalReplay(one.core, one.imports);
     await replay.start();
     expect(clock.pending).toBe(0);
     replay.stop();

@@ -8,6 +8,8 @@ import { Hold, makeBench } from "../support/token-bench.ts";
 
 const { id, authorizationServer, principal } = aLoginSession("a");
 const reply: KeptReply = {
+  kind: "reply",
+  id: openAttempt.id,
   loginSession: { id, authorizationServer, principal },
   attempt: openAttempt,
   sentAt: 1,

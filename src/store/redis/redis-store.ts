@@ -64,7 +64,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Opened
   };
   try {
     const meta = new RedisMeta(db);
-    const ring = new KeyRing(...keys);
+    const ring = new KeyRing(keys);
     const where = `the store in Redis at ${placeOf(address)}`;
     const records = await openSealedRecords(meta, ring, where, options);
     await markStore({ db, meta, ring, where, records, logger });
