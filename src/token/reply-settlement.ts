@@ -5,7 +5,7 @@ import { liveDueAt } from "./limits.ts";
 import type { RawReply, RevocableToken, VerifiedReply } from "./ports.ts";
 import { tokensOf } from "./raw-tokens.ts";
 import { type Arrival, arrive, discardPending, owe, postponeVerification, publish, requireLogin, storedReplies } from "./record-changes.ts";
-import { backoffMs } from "./times.ts";
+import { backoffMs, longestVerificationWaitMs } from "./times.ts";
 import type { TokenCore } from "./token-core.ts";
 
 /**
@@ -102,7 +102,7 @@ export async function verifyPending(core: TokenCore, record: LoginSession): Prom
     case "identity_mismatch":
       return refuseIdentity(core, record, pending.attemptId, verification.problem, verification.revocable);
     case "unavailable": {
-      const nextAt = now + backoffMs(pending.verificationTries, core.random, 1_000, 30_000);
+      const nextAt = now + backoffMs(pending.verificationTries, core.random, 1_000, longestVerificationWaitMs);
       core.audit.record({ event: "refresh_failed", login: record.handle, kind: "unverified", problem: verification.problem });
       return applyOutcome(core, record.id, (current) => postponeVerification(current, pending.attemptId, now, nextAt));
     }
