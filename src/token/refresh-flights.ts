@@ -121,6 +121,11 @@ export class RefreshFlights {
             ticket ??= await enter();
             looked = { ...(await this.#introspect(record, ticket)), about: presentationsOf(record) };
             if (looked.answer === "unavailable") ticket = undefined;
+            // While it was asked, the answer to somebody else may have closed the gate: the ticket is of before (I13).
+            else if (this.#core.issuers.mustGet(record.authorizationServer).gate.closedForMs > 0) {
+              ticket.leave({ kind: "neutral" });
+              ticket = undefined;
+            }
             break;
           case "present":
             // The claim is made only with a ticket in hand: its deadline must not run in the queue.
