@@ -5,7 +5,7 @@ import type { Config } from "../config/schema.ts";
 import { Heartbeat } from "../heartbeat/heartbeat.ts";
 import { ReplicaPresence } from "../heartbeat/replica-presence.ts";
 import type { Logger } from "../logger.ts";
-import { createServerFactory } from "../mcp/server-factory.ts";
+import { createServerFactory, type ServerFactory } from "../mcp/server-factory.ts";
 import { AuthorizationServers } from "../oidc/authorization-servers.ts";
 import type { LoginSessionHandle } from "../session/login-session.ts";
 import { LoginSessions } from "../session/login-sessions.ts";
@@ -46,7 +46,14 @@ export interface CoreOptions {
   readonly tools?: readonly Tool[] | undefined;
   /** Where a user signs in, to repair this login session or, without a handle, for a new one; undefined: nowhere. */
   readonly loginLink: (repair: LoginSessionHandle | undefined) => string | undefined;
+  /** Made with `composeServers` before; default: they are made here. */
+  readonly servers?: ServerFactory | undefined;
+  /** False: for a task that is over soon, so that nothing is refreshed meanwhile. Default true. */
+  readonly background?: boolean | undefined;
 }
+
+/** What the servers of connections need for their first tool call. */
+type BehindServers = Pick<Core, "tokens" | "logout" | "authorizationServers">;
 
 /** How many login sessions the heartbeat looks after at one time; each issuer's gate lets fewer through. */
 const heartbeatConcurrency = 256;
@@ -64,7 +71,6 @@ export interface Core {
   readonly logout: Logout;
   readonly registry: ConnectionRegistry;
   readonly audit: Audit;
-  readonly tools: ToolTable;
   readonly heartbeat: Heartbeat;
   /** Resolves when nothing that an earlier process left behind stands in the way: then it may be used. It never rejects. */
   readonly ready: Promise<void>;
@@ -121,25 +127,7 @@ export function composeCore(options: CoreOptions): Core {
   const logins = new Logins(core);
   const logout = new Logout(core, debts, (id) => registry.abortCalls(id));
   const maintenance = new Maintenance(core, flights, debts, store.connectionKeys);
-  const tools = toolTable(config, options.tools ?? []);
-  const apis = boundApis(config);
-  const servers = createServerFactory({
-    name: "latchkey",
-    title: "Latchkey",
-    version: latchkeyVersion(),
-    tools,
-    // An API takes access tokens of one authorization server: a login session of another one cannot call it.
-    createContext: (host) => {
-      const { authorizationServer } = host.loginSession();
-      const reachable = apis.filter((api) => api.authorizationServer === authorizationServer);
-      return createToolContext(host, reachable, { clock, logger, clockNote: () => authorizationServers.clockNote(authorizationServer) });
-    },
-    tokens,
-    endLoginSession: (id) => logout.end(id, "logout"),
-    loginLink: options.loginLink,
-    deadLoginError,
-    logger,
-  });
+  const servers = options.servers ?? composeServers(options, () => ({ tokens, logout, authorizationServers }));
   const { maxConnections, maxConnectionsPerLogin, idleConnectionSeconds } = config.limits;
   const registry = new ConnectionRegistry({
     loginSessions: sessions,
@@ -161,9 +149,12 @@ export function composeCore(options: CoreOptions): Core {
   const replay = new JournalReplay(core);
   let isClosing = false;
   // What is in the journal first: the heartbeat would take its attempts for lost and present a spent refresh token again.
-  const ready = Promise.all([replay.start(), presence.start()]).then(() => {
-    if (!isClosing) heartbeat.start();
-  });
+  const ready =
+    options.background === false
+      ? Promise.resolve()
+      : Promise.all([replay.start(), presence.start()]).then(() => {
+          if (!isClosing) heartbeat.start();
+        });
   return {
     store,
     sessions,
@@ -174,7 +165,6 @@ export function composeCore(options: CoreOptions): Core {
     logout,
     registry,
     audit,
-    tools,
     heartbeat,
     ready,
     close: async (limitMs) => {
@@ -182,12 +172,41 @@ export function composeCore(options: CoreOptions): Core {
       replay.stop();
       // What the heartbeat works on is drained below, within the limit.
       void heartbeat.stop();
-      await maintenance.drain(limitMs);
+      await Promise.all([maintenance.drain(limitMs), logins.drain(limitMs)]);
       await presence.stop();
       sessions.close();
       await store.close();
     },
   };
+}
+
+/**
+ * The MCP servers of connections. They know their tools at once; `behind` is asked at a tool call. Throws LatchkeyError
+ * `configuration_invalid` when tools cannot be made or share a name.
+ */
+export function composeServers(
+  { config, clock, logger, tools = [], loginLink }: Omit<CoreOptions, "opened">,
+  behind: () => BehindServers,
+): ServerFactory {
+  const apis = boundApis(config);
+  return createServerFactory({
+    name: "latchkey",
+    title: "Latchkey",
+    version: latchkeyVersion(),
+    tools: toolTable(config, tools),
+    // An API takes access tokens of one authorization server: a login session of another one cannot call it.
+    createContext: (host) => {
+      const { authorizationServer } = host.loginSession();
+      const reachable = apis.filter((api) => api.authorizationServer === authorizationServer);
+      const clockNote = (): string | undefined => behind().authorizationServers.clockNote(authorizationServer);
+      return createToolContext(host, reachable, { clock, logger, clockNote });
+    },
+    tokens: { acquire: (login, target, acquireOptions) => behind().tokens.acquire(login, target, acquireOptions) },
+    endLoginSession: (id) => behind().logout.end(id, "logout"),
+    loginLink,
+    deadLoginError,
+    logger,
+  });
 }
 
 function toolTable(config: Config, own: readonly Tool[]): ToolTable {

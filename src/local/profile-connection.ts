@@ -1,0 +1,178 @@
+import type { Clock } from "../clock.ts";
+import { asLatchkeyError, LatchkeyError } from "../errors.ts";
+import type { Logger } from "../logger.ts";
+import type { Refusal } from "../mcp/served-connection.ts";
+import type { LoginSession } from "../session/login-session.ts";
+import type { LoginSessions } from "../session/login-sessions.ts";
+import { deadLoginError } from "../token/acquire-error.ts";
+import type { Connection } from "../transport/connection.ts";
+import type { ConnectionRegistry } from "../transport/connection-registry.ts";
+import { LoopbackSignIn, type SignInServers } from "./loopback-sign-in.ts";
+import { isSignedIn, nameOf, type ProfileState, type Profiles } from "./profiles.ts";
+
+/** What is there once the store is open. */
+export interface BehindProfile {
+  readonly profiles: Profiles;
+  readonly sessions: Pick<LoginSessions, "get">;
+  readonly registry: Pick<ConnectionRegistry, "adopt">;
+  readonly servers: SignInServers;
+}
+
+export interface ProfileConnectionOptions {
+  readonly profile: string;
+  /** Opens the store, or gives what was opened before. Throws LatchkeyError `configuration_invalid` or `store_unavailable`. */
+  readonly behind: () => Promise<BehindProfile>;
+  /** By name, in the order of the configuration. `loopbackPort`: to which the browser must come back; 0: to any. */
+  readonly authorizationServers: readonly { readonly name: string; readonly loopbackPort: number }[];
+  /** What a user types in a terminal to sign in. */
+  readonly loginCommand: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** They tell of a login session, or end it, and need no access token. */
+const toolsWithoutLogin: readonly string[] = ["session_status", "sign_out"];
+
+/**
+ * The stdio connection of a profile: before each tool call it sees to it that the connection is bound to the login session
+ * that the profile has, or says why not and how the user signs in. The first login fixes whose connection it is.
+ */
+export class ProfileConnection {
+  readonly #options: ProfileConnectionOptions;
+  #connection: Connection | undefined;
+  #signIn: Promise<LoopbackSignIn> | undefined;
+  #opened: LoopbackSignIn | undefined;
+
+  constructor(options: ProfileConnectionOptions) {
+    this.#options = options;
+  }
+
+  /** Whose calls are admitted. Once, before the first of them. */
+  attach(connection: Connection): void {
+    this.#connection = connection;
+  }
+
+  /** The link of the sign-in that is under way. */
+  get link(): string | undefined {
+    return this.#opened?.isOpen === true ? this.#opened.link : undefined;
+  }
+
+  /** See `ServedConnection.admit`. */
+  async admit(tool: string): Promise<Refusal | undefined> {
+    try {
+      return await this.#admit(tool);
+    } catch (thrown) {
+      const error = asLatchkeyError(thrown);
+      if (error.code === "internal_error") this.#options.logger.error("A call could not be admitted.", { error });
+      return { error };
+    }
+  }
+
+  /** Stops what waits for the browser. */
+  close(): void {
+    void this.#signIn?.then((signIn) => signIn.close()).catch(() => {});
+    this.#signIn = undefined;
+    this.#opened = undefined;
+  }
+
+  async #admit(tool: string): Promise<Refusal | undefined> {
+    const behind = await this.#options.behind();
+    const bound = this.#bound();
+    if (bound !== undefined && servesTokens(bound)) return this.#admitted();
+    // Another process may have repaired or ended it a moment ago.
+    const fresh = bound && (await behind.sessions.get(bound.id));
+    if (fresh !== undefined && isSignedIn(fresh)) return await this.#judge(fresh, tool, behind);
+    const state = await behind.profiles.find(this.#options.profile);
+    if (state?.record === undefined || !isSignedIn(state.record)) return await this.#offer(this.#absence(state, bound), state, behind);
+    if (bound !== undefined && !isSameUser(bound, state.record)) return { error: this.#foreign(state.record) };
+    const adopted = await behind.registry.adopt(this.#mustHaveConnection(), state.record.id);
+    return adopted ? await this.#judge(state.record, tool, behind) : await this.#offer(deadLoginError(state.record), state, behind);
+  }
+
+  async #judge(record: LoginSession, tool: string, behind: BehindProfile): Promise<Refusal | undefined> {
+    if (servesTokens(record)) return this.#admitted();
+    if (toolsWithoutLogin.includes(tool)) return undefined;
+    const { profile } = this.#options;
+    const { issuer, subject, clientId } = record.principal;
+    const state = { profile: { name: profile, loginSessionId: record.id, principal: { issuer, subject, clientId } }, record };
+    return await this.#offer(deadLoginError(record), state, behind);
+  }
+
+  /** Signed in: nothing needs to listen any more (B13). */
+  #admitted(): undefined {
+    this.close();
+    return undefined;
+  }
+
+  #absence(state: ProfileState | undefined, bound: LoginSession | undefined): LatchkeyError {
+    const ended = state?.record ?? bound;
+    if (ended !== undefined) return deadLoginError(ended);
+    return new LatchkeyError("login_required", `Nobody is signed in in the profile "${this.#options.profile}" yet.`);
+  }
+
+  #foreign(record: LoginSession): LatchkeyError {
+    const problem = `This profile is now ${nameOf(record)}: restart the client. This connection stays with the user that it began with.`;
+    return new LatchkeyError("forbidden", problem, { details: { profile: this.#options.profile } });
+  }
+
+  /** The refusal, with a link that signs in from here. */
+  async #offer(reason: LatchkeyError, state: ProfileState | undefined, behind: BehindProfile): Promise<Refusal> {
+    const { loginCommand, profile, logger } = this.#options;
+    const details = { ...reason.details, profile };
+    try {
+      const loginUrl = await this.#openSignIn(state, behind);
+      const way = `Let the user open the link below in a browser on this machine, or run: ${loginCommand}. Then repeat the call; this connection goes on.`;
+      return { error: new LatchkeyError(reason.code, `${reason.message} ${way}`, { details }), loginUrl };
+    } catch (thrown) {
+      const { message } = asLatchkeyError(thrown);
+      logger.warn("A sign-in could not be offered.", { error: thrown });
+      return { error: new LatchkeyError(reason.code, `${reason.message} Sign in with: ${loginCommand}. (${message})`, { details }) };
+    }
+  }
+
+  async #openSignIn(state: ProfileState | undefined, behind: BehindProfile): Promise<string> {
+    const running = this.#signIn;
+    if (running !== undefined) {
+      const signIn = await running.catch(() => undefined);
+      // Another call may have opened the next one while we waited.
+      if (this.#signIn !== running) return await this.#openSignIn(state, behind);
+      if (signIn?.isOpen === true) {
+        signIn.extend();
+        return signIn.link;
+      }
+    }
+    const { profile, clock, authorizationServers } = this.#options;
+    // A login session is repaired where it came from; whoever is new may choose.
+    const own = state?.record?.authorizationServer;
+    const offered = authorizationServers.filter(({ name }) => own === undefined || !isSignedIn(state?.record) || name === own);
+    this.#signIn = LoopbackSignIn.open({
+      profile,
+      authorizationServers: offered.map(({ name }) => name),
+      port: offered.find(({ loopbackPort }) => loopbackPort > 0)?.loopbackPort ?? 0,
+      servers: behind.servers,
+      promptFor: (server) => behind.profiles.promptFor(profile, server),
+      finish: (login) => behind.profiles.signedIn(profile, login),
+      clock,
+    });
+    this.#opened = await this.#signIn;
+    return this.#opened.link;
+  }
+
+  #bound(): LoginSession | undefined {
+    const connection = this.#mustHaveConnection();
+    return connection.binding === undefined ? undefined : connection.login.current();
+  }
+
+  #mustHaveConnection(): Connection {
+    if (this.#connection === undefined) throw new LatchkeyError("internal_error", "The connection of the profile is missing.");
+    return this.#connection;
+  }
+}
+
+function servesTokens({ state }: LoginSession): boolean {
+  return state === "live" || state === "refreshing" || state === "uncertain";
+}
+
+function isSameUser(one: LoginSession, other: LoginSession): boolean {
+  return one.principal.issuer === other.principal.issuer && one.principal.subject === other.principal.subject;
+}
