@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type FaultServer, type FaultServerOptions, startFaultServer } from "../../src/testing/index.ts";
@@ -28,11 +28,19 @@ export class LocalWorld {
     return new LocalWorld(atEnd, server, folder);
   }
 
-  /** Arguments that name a configuration on the one store. `user`: whom the authorization server signs in with it. */
-  config(user = "alice", settings: Readonly<Record<string, unknown>> = {}): readonly ["--config", string] {
+  /**
+   * Arguments that name a configuration on the one store, which is written at the first time. `user`: whom the authorization
+   * server signs in with it.
+   */
+  config(
+    user = "alice",
+    settings: Readonly<Record<string, unknown>> = {},
+    more: Readonly<Record<string, unknown>> = {},
+  ): readonly ["--config", string] {
     const file = join(this.#folder, `${user}.json`);
+    if (existsSync(file)) return ["--config", file];
     const main = { issuer: this.server.issuer, clientId: "client", extraAuthorizationParameters: { login_hint: user }, ...settings };
-    const config = { authorizationServers: { main }, store: { file: "latchkey.db" }, heartbeat: { intervalSeconds: 0.1 } };
+    const config = { authorizationServers: { main }, store: { file: "latchkey.db" }, heartbeat: { intervalSeconds: 0.1 }, ...more };
     writeFileSync(file, JSON.stringify(config));
     return ["--config", file];
   }
