@@ -10,6 +10,7 @@ const specs: OptionSpecs = {
     placeholder: "NAME",
     description: "Where to sign in, by its name in the configuration. Default: that of the profile, or the only one.",
   },
+  device: { description: "Show a code that the user enters on another device, where there is no browser on this one." },
   "no-browser": { description: "Open no browser: the address is written to stderr anyway." },
 };
 
@@ -17,7 +18,7 @@ const help = `latchkey login: signs a user in, for latchkey stdio.
 
 It opens the browser, and listens on this machine until the browser comes back. Register the redirect URI
 http://127.0.0.1/login/callback at the authorization server, with any port. Processes that use the profile
-go on with the new login; they need not be started again.
+go on with the new login; they need not be started again. With --device a code is entered elsewhere.
 
 Usage: latchkey login [options]
 
@@ -42,6 +43,7 @@ async function run(io: CommandIo): Promise<ExitCode> {
       config: loaded.config,
       profile: parsed.text("profile") ?? defaultProfile,
       authorizationServer: parsed.text("authorization-server"),
+      device: parsed.flag("device"),
       browser: !parsed.flag("no-browser"),
     },
     io,

@@ -1,9 +1,11 @@
 import type { LocalSide } from "../composition/local-side.ts";
 import { didYouMean } from "../config/spelling.ts";
 import { asLatchkeyError, type LatchkeyError } from "../errors.ts";
+import { DeviceSignIn } from "../local/device-sign-in.ts";
 import { LoopbackSignIn } from "../local/loopback-sign-in.ts";
 import { openBrowser } from "../local/open-browser.ts";
 import { isSignedIn, nameOf, type ProfileState, type SignedIn } from "../local/profiles.ts";
+import type { SignInOutcome } from "../local/sign-in-servers.ts";
 import type { CommandIo, ExitCode } from "./command.ts";
 import { withLocalSide } from "./local-command.ts";
 import { untilShutdown } from "./ready.ts";
@@ -16,8 +18,22 @@ export function runLogin(options: LoginOptions, io: CommandIo): Promise<ExitCode
     const state = await side.profiles.find(options.profile);
     const chosen = chooseServer(options, state);
     if (chosen.kind === "problem") return refuseUsage("login", [chosen.problem], io);
-    return await signInByBrowser(options, chosen.name, side, io);
+    return await (options.device ? signInByDevice : signInByBrowser)(options, chosen.name, side, io);
   });
+}
+
+async function signInByDevice({ profile }: LoginOptions, authorizationServer: string, side: LocalSide, io: CommandIo): Promise<ExitCode> {
+  const { core, profiles, clock } = side;
+  const finish = (login: Parameters<typeof profiles.signedIn>[1]): Promise<SignedIn> => profiles.signedIn(profile, login);
+  try {
+    const signIn = await DeviceSignIn.begin({ authorizationServer, servers: core.authorizationServers, finish, clock });
+    io.stderr.write(`Sign in for the profile "${profile}". ${signIn.instructions}\n`);
+    const outcome = await Promise.race([signIn.outcome, untilShutdown(io)]);
+    signIn.close();
+    return conclude(profile, outcome ?? undefined, io);
+  } catch (thrown) {
+    return fail(asLatchkeyError(thrown), io);
+  }
 }
 
 async function signInByBrowser(options: LoginOptions, server: string, side: LocalSide, io: CommandIo): Promise<ExitCode> {
@@ -38,20 +54,25 @@ async function signInByBrowser(options: LoginOptions, server: string, side: Loca
     const isOpened = options.browser && io.stdinIsTerminal && io.stderrIsTerminal && (await openBrowser(address, io.platform));
     if (isOpened) io.stderr.write("It opens in your browser now. Ctrl+C gives up.\n");
     const outcome = await Promise.race([signIn.outcome, untilShutdown(io)]);
-    switch (outcome?.kind) {
-      case "signed_in":
-        return announce(profile, outcome.signedIn, io);
-      case "failed":
-        return fail(outcome.error, io);
-      case "over":
-        return complain("nobody signed in within ten minutes. Run it again.", io);
-      case undefined:
-        return complain("given up: nobody was signed in.", io);
-    }
+    return conclude(profile, outcome ?? undefined, io);
   } catch (thrown) {
     return fail(asLatchkeyError(thrown), io);
   } finally {
     signIn.close();
+  }
+}
+
+/** `outcome` undefined: the user gave up. */
+function conclude(profile: string, outcome: SignInOutcome | undefined, io: CommandIo): ExitCode {
+  switch (outcome?.kind) {
+    case "signed_in":
+      return announce(profile, outcome.signedIn, io);
+    case "failed":
+      return fail(outcome.error, io);
+    case "over":
+      return complain("nobody signed in within ten minutes. Run it again.", io);
+    case undefined:
+      return complain("given up: nobody was signed in.", io);
   }
 }
 

@@ -30,6 +30,8 @@ export interface LoginOptions {
   readonly profile: string;
   /** Undefined: that of the profile, or the only one. */
   readonly authorizationServer: string | undefined;
+  /** A code for another device, instead of a browser on this one. */
+  readonly device: boolean;
   /** Whether a browser may be opened. */
   readonly browser: boolean;
 }

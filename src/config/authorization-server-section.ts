@@ -64,6 +64,7 @@ export const authorizationServerSection = z.strictObject({
   endpoints: z
     .strictObject({
       authorization: endpoint("The authorization endpoint."),
+      deviceAuthorization: endpoint("The device authorization endpoint (RFC 8628)."),
       token: endpoint("The token endpoint."),
       revocation: endpoint("The revocation endpoint (RFC 7009)."),
       introspection: endpoint("The introspection endpoint (RFC 7662)."),

@@ -1,30 +1,11 @@
 import { type Clock, sleep, type Timer } from "../clock.ts";
-import { asLatchkeyError, type LatchkeyError } from "../errors.ts";
+import { asLatchkeyError } from "../errors.ts";
 import { randomSecret } from "../session/random.ts";
 import type { VerifiedLogin } from "../token/ports.ts";
 import type { LocalAnswer, LocalPage } from "./local-page.ts";
 import { type LoopbackListener, listenOnLoopback } from "./loopback-listener.ts";
 import { nameOf, type SignedIn } from "./profiles.ts";
-
-/** The authorization servers as a sign-in on this machine needs them. Implemented by oidc/. */
-export interface SignInServers {
-  /** Throws LatchkeyError `authorization_server_unavailable`. */
-  beginLogin(
-    name: string,
-    request: { readonly redirectUri: string; readonly prompt?: string | undefined },
-  ): Promise<{ readonly url: string; readonly state: string; readonly nonce: string; readonly codeVerifier: string }>;
-  /** Throws LatchkeyError `login_failed` or `authorization_server_unavailable`. */
-  completeLogin(
-    name: string,
-    request: {
-      readonly callbackUrl: URL;
-      readonly redirectUri: string;
-      readonly state: string;
-      readonly nonce: string;
-      readonly codeVerifier: string;
-    },
-  ): Promise<VerifiedLogin>;
-}
+import type { SignInOutcome, SignInServers } from "./sign-in-servers.ts";
 
 export interface LoopbackSignInOptions {
   readonly profile: string;
@@ -38,13 +19,6 @@ export interface LoopbackSignInOptions {
   readonly finish: (login: VerifiedLogin) => Promise<SignedIn>;
   readonly clock: Clock;
 }
-
-/** How a sign-in came out. */
-export type SignInOutcome =
-  | ({ readonly kind: "signed_in" } & { readonly signedIn: SignedIn })
-  | { readonly kind: "failed"; readonly error: LatchkeyError }
-  /** Nobody came in time, or it was closed. */
-  | { readonly kind: "over" };
 
 interface Begun {
   readonly authorizationServer: string;

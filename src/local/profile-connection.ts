@@ -1,14 +1,17 @@
-import type { Clock } from "../clock.ts";
+import { type Clock, sleep } from "../clock.ts";
 import { asLatchkeyError, LatchkeyError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import type { Refusal } from "../mcp/served-connection.ts";
 import type { LoginSession } from "../session/login-session.ts";
 import type { LoginSessions } from "../session/login-sessions.ts";
 import { deadLoginError } from "../token/acquire-error.ts";
+import type { VerifiedLogin } from "../token/ports.ts";
 import type { Connection } from "../transport/connection.ts";
 import type { ConnectionRegistry } from "../transport/connection-registry.ts";
-import { LoopbackSignIn, type SignInServers } from "./loopback-sign-in.ts";
-import { isSignedIn, nameOf, type ProfileState, type Profiles } from "./profiles.ts";
+import { DeviceSignIn } from "./device-sign-in.ts";
+import { LoopbackSignIn } from "./loopback-sign-in.ts";
+import { isSignedIn, nameOf, type ProfileState, type Profiles, type SignedIn } from "./profiles.ts";
+import type { SignInServers } from "./sign-in-servers.ts";
 
 /** What is there once the store is open. */
 export interface BehindProfile {
@@ -30,6 +33,8 @@ export interface ProfileConnectionOptions {
   readonly logger: Logger;
 }
 
+/** A device code that the authorization server does not give within this time is left out. */
+const deviceCodePatienceMs = 2_000;
 /** They tell of a login session, or end it, and need no access token. */
 const toolsWithoutLogin: readonly string[] = ["session_status", "sign_out"];
 
@@ -42,6 +47,8 @@ export class ProfileConnection {
   #connection: Connection | undefined;
   #signIn: Promise<LoopbackSignIn> | undefined;
   #opened: LoopbackSignIn | undefined;
+  #device: Promise<DeviceSignIn | undefined> | undefined;
+  #lastFailure: string | undefined;
 
   constructor(options: ProfileConnectionOptions) {
     this.#options = options;
@@ -71,8 +78,10 @@ export class ProfileConnection {
   /** Stops what waits for the browser. */
   close(): void {
     void this.#signIn?.then((signIn) => signIn.close()).catch(() => {});
+    void this.#device?.then((device) => device?.close());
     this.#signIn = undefined;
     this.#opened = undefined;
+    this.#device = undefined;
   }
 
   async #admit(tool: string): Promise<Refusal | undefined> {
@@ -121,8 +130,10 @@ export class ProfileConnection {
     const details = { ...reason.details, profile };
     try {
       const loginUrl = await this.#openSignIn(state, behind);
-      const way = `Let the user open the link below in a browser on this machine, or run: ${loginCommand}. Then repeat the call; this connection goes on.`;
-      return { error: new LatchkeyError(reason.code, `${reason.message} ${way}`, { details }), loginUrl };
+      const failure = this.#takeFailure();
+      const device = await this.#deviceInstructions(state, behind);
+      const way = `Let the user open the link below in a browser on this machine, or run: ${loginCommand}.${device} Then repeat the call; this connection goes on.`;
+      return { error: new LatchkeyError(reason.code, `${reason.message}${failure} ${way}`, { details }), loginUrl };
     } catch (thrown) {
       const { message } = asLatchkeyError(thrown);
       logger.warn("A sign-in could not be offered.", { error: thrown });
@@ -141,10 +152,8 @@ export class ProfileConnection {
         return signIn.link;
       }
     }
-    const { profile, clock, authorizationServers } = this.#options;
-    // A login session is repaired where it came from; whoever is new may choose.
-    const own = state?.record?.authorizationServer;
-    const offered = authorizationServers.filter(({ name }) => own === undefined || !isSignedIn(state?.record) || name === own);
+    const { profile, clock } = this.#options;
+    const offered = this.#offered(state);
     this.#signIn = LoopbackSignIn.open({
       profile,
       authorizationServers: offered.map(({ name }) => name),
@@ -156,6 +165,55 @@ export class ProfileConnection {
     });
     this.#opened = await this.#signIn;
     return this.#opened.link;
+  }
+
+  /** A login session is repaired where it came from; whoever is new may choose. */
+  #offered(state: ProfileState | undefined): ProfileConnectionOptions["authorizationServers"] {
+    const own = isSignedIn(state?.record) ? state?.record?.authorizationServer : undefined;
+    return this.#options.authorizationServers.filter(({ name }) => own === undefined || name === own);
+  }
+
+  /** A sentence about the device code, with a space before it; empty: there is none, or not in time. */
+  async #deviceInstructions(state: ProfileState | undefined, behind: BehindProfile): Promise<string> {
+    const [only, ...others] = this.#offered(state);
+    if (only === undefined || others.length > 0) return "";
+    const running = await this.#deviceInTime();
+    if (running?.isOpen === true) return ` ${running.instructions}`;
+    this.#device = this.#beginDevice(only.name, behind);
+    const begun = await this.#deviceInTime();
+    return begun === undefined ? "" : ` ${begun.instructions}`;
+  }
+
+  /** Why the last sign-in by device code failed, with a space before it; said once. */
+  #takeFailure(): string {
+    const failure = this.#lastFailure;
+    this.#lastFailure = undefined;
+    return failure === undefined ? "" : ` The last sign-in failed: ${failure}`;
+  }
+
+  async #deviceInTime(): Promise<DeviceSignIn | undefined> {
+    const stop = new AbortController();
+    const late = sleep(this.#options.clock, deviceCodePatienceMs, stop.signal).then(() => undefined);
+    const device = await Promise.race([this.#device ?? Promise.resolve(undefined), late]);
+    stop.abort();
+    return device;
+  }
+
+  async #beginDevice(authorizationServer: string, { servers, profiles }: BehindProfile): Promise<DeviceSignIn | undefined> {
+    const { profile, clock, logger } = this.#options;
+    try {
+      if (!(await servers.offersDeviceLogin(authorizationServer))) return undefined;
+      const finish = (login: VerifiedLogin): Promise<SignedIn> => profiles.signedIn(profile, login);
+      const device = await DeviceSignIn.begin({ authorizationServer, servers, finish, clock });
+      // Nobody waits for it: the next call that needs a login says what became of it.
+      void device.outcome.then((outcome) => {
+        if (outcome.kind === "failed") this.#lastFailure = outcome.error.message;
+      });
+      return device;
+    } catch (error) {
+      logger.info("There is no device code for a sign-in.", { error });
+      return undefined;
+    }
   }
 
   #bound(): LoginSession | undefined {

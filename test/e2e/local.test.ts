@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { McpClient } from "../support/e2e-clients.ts";
 import { mustString } from "../support/e2e-json.ts";
 import { addressOf, follow, LocalWorld } from "../support/e2e-local.ts";
+import type { Program } from "../support/e2e-process.ts";
 import { eventually } from "../support/e2e-wait.ts";
 
 const patient = { timeout: 60_000 };
@@ -220,6 +221,31 @@ describe.concurrent("the local side, on a SQLite store that all processes share"
     ]);
   });
 
+  test("a device code signs in from a terminal without a browser; denied, it says so", async ({ onTestFinished }) => {
+    const world = await LocalWorld.start(onTestFinished);
+    const program = world.begin("login", "--device", ...world.config());
+    const [, page = "", whole = ""] = await codeOf(program);
+    expect(page).toBe(`${world.server.issuer}/device`);
+    expect(await follow(whole)).toMatch(/^200 /);
+    expect(await program.exit).toMatchObject({ code: 0, stdout: expect.stringContaining("Signed in as alice") });
+    const { client } = await world.connect();
+    expect(await client.whoami()).toBe("alice");
+    const denied = world.begin("login", "--device", ...world.config());
+    await follow(`${(await codeOf(denied))[2]}&deny`);
+    expect(await denied.exit).toMatchObject({ code: 1, stdout: "", stderr: expect.stringContaining("The sign-in was denied") });
+    expect(await client.whoami()).toBe("alice");
+  });
+
+  test("a device code stands in the tool error too, and the same connection goes on once it was entered", async ({ onTestFinished }) => {
+    const world = await LocalWorld.start(onTestFinished);
+    const { client } = await world.connect();
+    const { text } = await client.call("whoami");
+    const [, , whole = ""] = mustMatch(text, deviceWords);
+    expect((await client.call("whoami")).text).toContain(whole);
+    await follow(whole);
+    await eventually("it is signed in", async () => (await client.whoami()) === "alice");
+  });
+
   test("nothing is made by status and logout where nobody ever signed in; a login that is refused there says why", async ({
     onTestFinished,
   }) => {
@@ -256,4 +282,16 @@ function mustParameter(url: URL, name: string): string {
   const value = url.searchParams.get(name);
   if (value === null) throw new Error(`${url.origin} was given no ${name}.`);
   return value;
+}
+
+const deviceWords = /open (\S+) and enter the code CODE-\d+ \(or open (\S+)\)/;
+
+function codeOf(program: Program): Promise<RegExpExecArray> {
+  return eventually("a device code", () => deviceWords.exec(program.stderr) ?? undefined, 20_000);
+}
+
+function mustMatch(text: string, pattern: RegExp): RegExpExecArray {
+  const found = pattern.exec(text);
+  if (found === null) throw new Error(`${pattern} is not in: ${text}`);
+  return found;
 }
