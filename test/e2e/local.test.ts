@@ -1,3 +1,4 @@
+import { DatabaseSync } from "node:sqlite";
 import { ElicitRequestSchema } from "@modelcontextprotocol/sdk/types.js";
 import { describe, expect, test } from "vitest";
 import { McpClient } from "../support/e2e-clients.ts";
@@ -201,6 +202,22 @@ describe.concurrent("the local side, on a SQLite store that all processes share"
       20_000,
     );
     expect(page).toContain("signed in as alice");
+    expect(await client.whoami()).toBe("alice");
+  });
+
+  test("a store that another program holds: the client is answered at once, calls say what is wrong, and it goes on afterwards", async ({
+    onTestFinished,
+  }) => {
+    const world = await LocalWorld.start(onTestFinished);
+    await world.logIn("alice");
+    const holder = new DatabaseSync(world.storeFile);
+    holder.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE");
+    const { client } = await world.connect();
+    expect((await client.client.listTools()).tools.length).toBeGreaterThan(2);
+    const { error, text } = await client.call("whoami");
+    expect(error).toMatchObject({ code: "configuration_invalid" });
+    expect(text).toContain("is held by another program");
+    holder.close();
     expect(await client.whoami()).toBe("alice");
   });
 

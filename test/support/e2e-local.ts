@@ -45,6 +45,10 @@ export class LocalWorld {
     return ["--config", file];
   }
 
+  get storeFile(): string {
+    return join(this.#folder, "latchkey.db");
+  }
+
   /** A command that has been started and not waited for. */
   begin(...args: readonly string[]): Program {
     return Program.latchkey(this.#atEnd, args);
