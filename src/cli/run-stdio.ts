@@ -1,4 +1,3 @@
-import { serveStdioDemo, serveStdioProfile } from "../composition/stdio.ts";
 import { latchkeyVersion } from "../composition/version.ts";
 import { LatchkeyError } from "../errors.ts";
 import { serveStdioRefusal } from "../mcp/stdio-refusal.ts";
@@ -12,7 +11,9 @@ const log = { level: "info", format: "auto" } as const;
 /** Runs `latchkey stdio` until stdin ends or `io.shutdown` aborts. What is wrong is told through MCP, and then the exit code is 2. */
 export async function runStdio(options: StdioOptions, io: CommandIo): Promise<ExitCode> {
   const { clock, stdin: input, stdout: output, shutdown: signal } = io;
+  // Each loads what it needs: the client waits.
   if (options.kind === "demo") {
+    const { serveStdioDemo } = await import("../composition/stdio.ts");
     await serveStdioDemo({
       user: options.user,
       accessTokenSeconds: 30,
@@ -30,6 +31,7 @@ export async function runStdio(options: StdioOptions, io: CommandIo): Promise<Ex
   const { loaded, profile, configFile } = options;
   if (!loaded.ok) return refuse(refusal(loaded.problems), io);
   const { config } = loaded;
+  const { serveStdioProfile } = await import("../composition/stdio-profile.ts");
   const loginCommand = `latchkey login --profile ${profile} --config ${quoted(configFile)}`;
   await serveStdioProfile({
     config,

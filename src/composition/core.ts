@@ -5,13 +5,11 @@ import type { Config } from "../config/schema.ts";
 import { Heartbeat } from "../heartbeat/heartbeat.ts";
 import { ReplicaPresence } from "../heartbeat/replica-presence.ts";
 import type { Logger } from "../logger.ts";
-import { createServerFactory, type ServerFactory } from "../mcp/server-factory.ts";
+import type { ServerFactory } from "../mcp/server-factory.ts";
 import { AuthorizationServers } from "../oidc/authorization-servers.ts";
-import type { LoginSessionHandle } from "../session/login-session.ts";
 import { LoginSessions } from "../session/login-sessions.ts";
 import { randomSecret } from "../session/random.ts";
 import type { Store } from "../session/store.ts";
-import { deadLoginError } from "../token/acquire-error.ts";
 import { Imports } from "../token/imports.ts";
 import { Issuers } from "../token/issuers.ts";
 import { JournalReplay } from "../token/journal-replay.ts";
@@ -23,37 +21,23 @@ import { RefreshFlights } from "../token/refresh-flights.ts";
 import { RevocationDebts } from "../token/revocation-debts.ts";
 import type { TokenCore } from "../token/token-core.ts";
 import { TokenService } from "../token/token-service.ts";
-import { createHttpTool } from "../tool/http-tool.ts";
-import { sessionTools } from "../tool/session-tools.ts";
-import type { Tool, ToolTable } from "../tool/tool.ts";
-import { createToolContext } from "../tool/tool-context.ts";
-import { createToolTable } from "../tool/tool-table.ts";
 import { ConnectionRegistry } from "../transport/connection-registry.ts";
 import type { OpenedStore } from "./open-store.ts";
-import { authorizationServerPolicies, authorizationServerSettings, boundApis, tokenPolicy } from "./settings.ts";
-import { latchkeyVersion } from "./version.ts";
+import { type BehindServers, composeServers, type ServersOptions } from "./servers.ts";
+import { authorizationServerPolicies, authorizationServerSettings, tokenPolicy } from "./settings.ts";
 
-export interface CoreOptions {
-  readonly config: Config;
+export interface CoreOptions extends ServersOptions {
   /** It is closed with the core. */
   readonly opened: OpenedStore;
   /** The one that all who share the store go by. */
   readonly clock: Clock;
-  readonly logger: Logger;
   /** The environment, for its proxies (HTTPS_PROXY, NO_PROXY). Default: none. */
   readonly env?: Readonly<Record<string, string | undefined>> | undefined;
-  /** Tools from code, besides those of the configuration. */
-  readonly tools?: readonly Tool[] | undefined;
-  /** Where a user signs in, to repair this login session or, without a handle, for a new one; undefined: nowhere. */
-  readonly loginLink: (repair: LoginSessionHandle | undefined) => string | undefined;
   /** Made with `composeServers` before; default: they are made here. */
   readonly servers?: ServerFactory | undefined;
   /** False: for a task that is over soon, so that nothing is refreshed meanwhile. Default true. */
   readonly background?: boolean | undefined;
 }
-
-/** What the servers of connections need for their first tool call. */
-type BehindServers = Pick<Core, "tokens" | "logout" | "authorizationServers">;
 
 /** How many login sessions the heartbeat looks after at one time; each issuer's gate lets fewer through. */
 const heartbeatConcurrency = 256;
@@ -70,6 +54,7 @@ export interface Core {
   readonly imports: Imports;
   readonly logout: Logout;
   readonly registry: ConnectionRegistry;
+  readonly behindServers: BehindServers;
   readonly audit: Audit;
   readonly heartbeat: Heartbeat;
   /** Resolves when nothing that an earlier process left behind stands in the way: then it may be used. It never rejects. */
@@ -127,7 +112,12 @@ export function composeCore(options: CoreOptions): Core {
   const logins = new Logins(core);
   const logout = new Logout(core, debts, (id) => registry.abortCalls(id));
   const maintenance = new Maintenance(core, flights, debts, store.connectionKeys);
-  const servers = options.servers ?? composeServers(options, () => ({ tokens, logout, authorizationServers }));
+  const behindServers: BehindServers = {
+    tokens,
+    endLoginSession: (id) => logout.end(id, "logout"),
+    clockNote: (authorizationServer) => authorizationServers.clockNote(authorizationServer),
+  };
+  const servers = options.servers ?? composeServers(options, () => behindServers);
   const { maxConnections, maxConnectionsPerLogin, idleConnectionSeconds } = config.limits;
   const registry = new ConnectionRegistry({
     loginSessions: sessions,
@@ -164,6 +154,7 @@ export function composeCore(options: CoreOptions): Core {
     imports: new Imports(core, authorizationServers, logins, store.importIntents),
     logout,
     registry,
+    behindServers,
     audit,
     heartbeat,
     ready,
@@ -178,40 +169,6 @@ export function composeCore(options: CoreOptions): Core {
       await store.close();
     },
   };
-}
-
-/**
- * The MCP servers of connections. They know their tools at once; `behind` is asked at a tool call. Throws LatchkeyError
- * `configuration_invalid` when tools cannot be made or share a name.
- */
-export function composeServers(
-  { config, clock, logger, tools = [], loginLink }: Omit<CoreOptions, "opened">,
-  behind: () => BehindServers,
-): ServerFactory {
-  const apis = boundApis(config);
-  return createServerFactory({
-    name: "latchkey",
-    title: "Latchkey",
-    version: latchkeyVersion(),
-    tools: toolTable(config, tools),
-    // An API takes access tokens of one authorization server: a login session of another one cannot call it.
-    createContext: (host) => {
-      const { authorizationServer } = host.loginSession();
-      const reachable = apis.filter((api) => api.authorizationServer === authorizationServer);
-      const clockNote = (): string | undefined => behind().authorizationServers.clockNote(authorizationServer);
-      return createToolContext(host, reachable, { clock, logger, clockNote });
-    },
-    tokens: { acquire: (login, target, acquireOptions) => behind().tokens.acquire(login, target, acquireOptions) },
-    endLoginSession: (id) => behind().logout.end(id, "logout"),
-    loginLink,
-    deadLoginError,
-    logger,
-  });
-}
-
-function toolTable(config: Config, own: readonly Tool[]): ToolTable {
-  const apis = new Map(boundApis(config).map((api) => [api.name, api]));
-  return createToolTable([...sessionTools, ...config.tools.map((tool) => createHttpTool(tool, apis)), ...own]);
 }
 
 /** A preset that nobody named is said once, so that nobody wonders where settings come from. */

@@ -26,6 +26,8 @@ export interface LocalSideOptions {
 export interface LocalSide {
   readonly core: Core;
   readonly profiles: Profiles;
+  /** What a profile's connection finds behind the store. */
+  readonly behindProfile: BehindProfile;
   /** The clock that all who share the store go by. */
   readonly clock: Clock;
 }
@@ -39,7 +41,9 @@ export async function openLocalSide(options: LocalSideOptions): Promise<LocalSid
     const clock = opened.clock ?? options.clock;
     // The links of this side are made where the connection is: it listens while one is open, and not before.
     const core = composeCore({ ...options, clock, opened, loginLink: () => undefined });
-    return { core, clock, profiles: new Profiles({ store, sessions: core.sessions, logins: core.logins, logout: core.logout }) };
+    const profiles = new Profiles({ store, sessions: core.sessions, logins: core.logins, logout: core.logout });
+    const behindProfile = { profiles, sessions: core.sessions, registry: core.registry, servers: core.authorizationServers };
+    return { core, profiles, behindProfile, clock };
   } catch (error) {
     await opened.store.close();
     throw error;
@@ -49,11 +53,6 @@ export async function openLocalSide(options: LocalSideOptions): Promise<LocalSid
 /** Whether anybody can be signed in: a store that is not there yet need not be made to say that nobody is. */
 export function isLocalStoreThere({ store }: Config): boolean {
   return store.type !== "sqlite" || store.file === undefined || existsSync(store.file);
-}
-
-/** What a profile's connection finds behind the store. */
-export function behindProfile({ core, profiles }: LocalSide): BehindProfile {
-  return { profiles, sessions: core.sessions, registry: core.registry, servers: core.authorizationServers };
 }
 
 function mustKeepProfiles(store: Store, { store: { type } }: Config): NonNullable<Store["profiles"]> {
