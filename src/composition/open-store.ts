@@ -4,6 +4,7 @@ import type { Clock } from "../clock.ts";
 import type { Config } from "../config/schema.ts";
 import { LatchkeyError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
+import { CachedConnectionKeys } from "../session/cached-connection-keys.ts";
 import { type RefreshTokenHasher, refreshTokenHasher } from "../session/random.ts";
 import type { ReplyJournal } from "../session/reply-journal.ts";
 import type { Store } from "../session/store.ts";
@@ -42,7 +43,7 @@ export async function openStore(config: Config, { clock, logger }: Omit<Services
       return openMemoryStore(clock);
     case "sqlite": {
       const { openSqliteStore } = await import("../store/sqlite/sqlite-store.ts");
-      return opened(await openSqliteStore({ file: mustHave(config.store.file, "file"), keys: sealingKeys(config), ...services }));
+      return opened(clock, await openSqliteStore({ file: mustHave(config.store.file, "file"), keys: sealingKeys(config), ...services }));
     }
     case "postgres":
     case "redis":
@@ -57,8 +58,18 @@ export function storeProblems({ store, sealing }: Pick<Config, "store" | "sealin
   return problems.filter((problem) => problem !== undefined);
 }
 
-function opened<T extends { readonly refreshTokenKey: Buffer }>({ refreshTokenKey, ...rest }: T) {
-  return { ...rest, hashRefreshToken: refreshTokenHasher(refreshTokenKey) };
+/** What each store that outlives its processes gives. */
+interface DurableStore {
+  readonly store: Store;
+  readonly refreshTokenKey: Buffer;
+  readonly journal: ReplyJournal;
+  readonly clock?: Clock | undefined;
+}
+
+/** A request must not cost a round trip to the store for its key. */
+function opened(localClock: Clock, { store, refreshTokenKey, journal, clock }: DurableStore): OpenedStore {
+  const connectionKeys = new CachedConnectionKeys(store.connectionKeys, localClock);
+  return { store: { ...store, connectionKeys }, hashRefreshToken: refreshTokenHasher(refreshTokenKey), journal, clock };
 }
 
 function sealingKeys({ sealing }: Config): readonly SealingKey[] {

@@ -52,7 +52,7 @@ describe("help and version", () => {
   });
 
   test("no command has the help of another, and each command has a line of its own", async () => {
-    const commands = await Promise.all([...allCommands].map((name) => loadCommand(name)));
+    const commands = await Promise.all(allCommands.map((name) => loadCommand(name)));
     expect(new Set(commands.map((command) => command?.help)).size).toBe(allCommands.length);
     expect(await loadCommand("toString")).toBeUndefined();
   });

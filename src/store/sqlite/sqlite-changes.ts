@@ -35,9 +35,19 @@ export class SqliteChanges {
     this.#incarnation = readIncarnation(db);
   }
 
+  /** The number of the newest change, as it was when the file was last looked at. */
+  get newest(): number {
+    return this.#seen;
+  }
+
   /** As it was when the file was last looked at. */
   get incarnation(): string {
     return this.#incarnation;
+  }
+
+  /** Reads the incarnation again: this process has changed it. */
+  async lookAgain(): Promise<void> {
+    this.#incarnation = await this.#db.read(() => readIncarnation(this.#db));
   }
 
   /** What others have changed since it was last asked for, in its order. */

@@ -1,11 +1,12 @@
 import { randomBytes } from "node:crypto";
+import { join } from "node:path";
 import type { Audit } from "../../audit/audit.ts";
 import type { Clock } from "../../clock.ts";
 import type { Logger } from "../../logger.ts";
 import type { ReplyJournal } from "../../session/reply-journal.ts";
 import type { Store } from "../../session/store.ts";
 import { ChangeFeed } from "../change-feed.ts";
-import { ensureIncarnation } from "../incarnation.ts";
+import { ensureIncarnation, renewIncarnation } from "../incarnation.ts";
 import { hasIndexKey } from "../index-key.ts";
 import type { SealingKey } from "../key-ring.ts";
 import { LocalReplyJournal } from "../local-reply-journal.ts";
@@ -17,6 +18,7 @@ import { SqliteBrowserSessions } from "./sqlite-browser-sessions.ts";
 import { SqliteChanges } from "./sqlite-changes.ts";
 import { SqliteConnectionKeys } from "./sqlite-connection-keys.ts";
 import { SqliteDatabase } from "./sqlite-database.ts";
+import { SqliteHighWater } from "./sqlite-high-water.ts";
 import { SqliteImportIntents } from "./sqlite-import-intents.ts";
 import { SqliteLoginSessions } from "./sqlite-login-sessions.ts";
 import { SqliteLoginTransactions } from "./sqlite-login-transactions.ts";
@@ -62,7 +64,20 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Open
     const records = await openSealedRecords(meta, ring, `store.file ${file}`, options);
     await ensureIncarnation(meta);
     const changes = new SqliteChanges(db, randomBytes(9).toString("base64url"));
-    const feed = new ChangeFeed({ news: () => changes.news(), pollMs, clock, logger });
+    const highWater = new SqliteHighWater(join(`${file}.replies`, "newest-change"));
+    if (highWater.isAhead(changes.newest)) {
+      logger.warn("The store was put back from a backup: each login session is looked at before its refresh token is presented again.", {
+        file,
+      });
+      await renewIncarnation(meta);
+      await changes.lookAgain();
+    }
+    const news = async () => {
+      const found = await changes.news();
+      noteHighWater(highWater, changes.newest, logger);
+      return found;
+    };
+    const feed = new ChangeFeed({ news, pollMs, clock, logger });
     const journal = await LocalReplyJournal.open({
       directory: `${file}.replies`,
       keeps: "when_refused",
@@ -96,5 +111,14 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Open
   } catch (error) {
     await db.close();
     throw error;
+  }
+}
+
+/** It only helps to notice a backup: the store works without. */
+function noteHighWater(highWater: SqliteHighWater, change: number, logger: Logger): void {
+  try {
+    highWater.note(change);
+  } catch (error) {
+    logger.debug("How far the store has come could not be noted.", { error });
   }
 }

@@ -1,0 +1,49 @@
+import { describe, expect, test } from "vitest";
+import { seededRandom } from "../support/seeded-random.ts";
+import { lastRotationNearKill, presentationProblems, runChaos } from "./chaos.ts";
+import { Fleet } from "./fleet.ts";
+import { sharedStoreKinds } from "./shared-stores.ts";
+
+const minutes = Number(process.env["LATCHKEY_SOAK_MINUTES"] ?? "1");
+const users = minutes >= 10 ? 1_000 : 200;
+const seed = Number(process.env["LATCHKEY_SEED"] ?? "20261125");
+
+/** Longer than an access token lives, and what follows a loss. */
+const settleSeconds = 45;
+
+describe.each(sharedStoreKinds)("three replicas on one store: $name", (kind) => {
+  test(
+    `random kill -9 for ${minutes} min, ${users} users, 30 s tokens: no reuse, and lost are exactly those whose reply reached nobody (I1, I4, F2, F7)`,
+    async ({ onTestFinished, skip }) => {
+      const missing = await kind.missing();
+      skip(missing !== undefined, missing);
+      const fleet = await Fleet.start(onTestFinished, kind, { replicas: 3, accessTokenSeconds: 30 });
+      await fleet.signInMany(users);
+      const counts = await runChaos(fleet, { seconds: minutes * 60, killEverySeconds: 3, callers: 12, random: seededRandom(seed) });
+      await new Promise((resolve) => setTimeout(resolve, settleSeconds * 1000));
+      await fleet.server.settled();
+      const { ledger } = fleet.server;
+      const kills = fleet.replicas.flatMap((replica) => replica.kills);
+      const sessions = await Promise.all(fleet.users.map(async (user) => ({ user, session: await fleet.session(user) })));
+      const lost = sessions.filter(({ session }) => session["state"] !== "live");
+      process.stdout.write(
+        `${kind.name}: ${kills.length} kills, ${ledger.refreshes.length} presentations, ${counts.answered} calls answered, ${counts.broken} broken by a kill, ${lost.length} logins lost\n`,
+      );
+      expect(ledger.reuseEvents).toEqual([]);
+      expect(presentationProblems(ledger.refreshes)).toEqual([]);
+      expect(counts.wrong).toEqual([]);
+      for (const { user, session } of lost) {
+        expect(session).toMatchObject({ state: "login_required", reason: "lost_reply" });
+        expect(lastRotationNearKill(ledger.refreshes, user.family, kills)).toBe(true);
+      }
+      expect(ledger.families.filter(({ ended }) => ended !== undefined)).toEqual([]);
+      expect(counts.answered).toBeGreaterThan(users);
+      // Whoever was not lost is served by each replica.
+      const kept = sessions.filter(({ session }) => session["state"] === "live").slice(0, 20);
+      for (const { user } of kept)
+        for (const replica of fleet.replicas)
+          expect(await replica.me(user)).toMatchObject({ kind: "answer", structured: { sub: user.subject } });
+    },
+    (minutes + 6) * 60_000,
+  );
+});
