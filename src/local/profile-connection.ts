@@ -114,7 +114,7 @@ export class ProfileConnection {
   }
 
   #absence(state: ProfileState | undefined, bound: LoginSession | undefined): LatchkeyError {
-    const ended = state?.record ?? bound;
+    const ended = bound ?? state?.record;
     if (ended !== undefined) return deadLoginError(ended);
     return new LatchkeyError("login_required", `Nobody is signed in in the profile "${this.#options.profile}" yet.`);
   }
