@@ -1,5 +1,5 @@
 import { latchkeyVersion } from "../composition/version.ts";
-import { LatchkeyError } from "../errors.ts";
+import { asLatchkeyError, LatchkeyError } from "../errors.ts";
 import { serveStdioRefusal } from "../mcp/stdio-refusal.ts";
 import { sessionTools } from "../tool/session-tools.ts";
 import type { CommandIo, ExitCode } from "./command.ts";
@@ -33,18 +33,25 @@ export async function runStdio(options: StdioOptions, io: CommandIo): Promise<Ex
   const { config } = loaded;
   const { serveStdioProfile } = await import("../composition/stdio-profile.ts");
   const loginCommand = `latchkey login --profile ${profile} --config ${quoted(configFile)}`;
-  await serveStdioProfile({
-    config,
-    profile,
-    loginCommand,
-    clock,
-    logger: commandLogger(io, config.log),
-    env: io.env,
-    input,
-    output,
-    signal,
-  });
-  return 0;
+  try {
+    await serveStdioProfile({
+      config,
+      profile,
+      loginCommand,
+      clock,
+      logger: commandLogger(io, config.log),
+      env: io.env,
+      input,
+      output,
+      signal,
+    });
+    return 0;
+  } catch (thrown) {
+    // Tools that share a name, say: nothing was served yet.
+    const error = asLatchkeyError(thrown);
+    if (error.code !== "configuration_invalid") throw thrown;
+    return refuse(error, io);
+  }
 }
 
 /** Serves nothing but the error: a client that starts a program shows its user what MCP says, and hides a silent exit. */

@@ -285,6 +285,18 @@ describe.concurrent("the local side, on a SQLite store that all processes share"
     expect(await program.exit).toMatchObject({ code: 1, stdout: "", stderr: expect.stringContaining("access_denied") });
   });
 
+  test("tools that cannot be made are told through MCP, and the exit code says so", async ({ onTestFinished }) => {
+    const world = await LocalWorld.start(onTestFinished);
+    const tool = { name: "whoami", description: "Not ours.", api: "api", method: "GET", path: "/" };
+    const args = world.config("alice", {}, { apis: { api: { baseUrl: "http://127.0.0.1:9" } }, tools: [tool] });
+    const { client, exit } = await world.connect(args);
+    const { error, text } = await client.call("whoami");
+    expect(error).toMatchObject({ code: "configuration_invalid" });
+    expect(text).toContain("whoami");
+    await client.close();
+    expect(await exit()).toBe(2);
+  });
+
   test("a login that is given up ends at the signal, and listens no more", async ({ onTestFinished }) => {
     const world = await LocalWorld.start(onTestFinished);
     const program = world.begin("login", ...world.config());
