@@ -129,11 +129,12 @@ export class ProfileConnection {
     const { loginCommand, profile, logger } = this.#options;
     const details = { ...reason.details, profile };
     try {
-      const loginUrl = await this.#openSignIn(state, behind);
+      const signIn = await this.#openSignIn(state, behind);
       const failure = this.#takeFailure();
       const device = await this.#deviceInstructions(state, behind);
+      const signedIn = signIn.outcome.then(({ kind }) => kind === "signed_in");
       const way = `Let the user open the link below in a browser on this machine, or run: ${loginCommand}.${device} Then repeat the call; this connection goes on.`;
-      return { error: new LatchkeyError(reason.code, `${reason.message}${failure} ${way}`, { details }), loginUrl };
+      return { error: new LatchkeyError(reason.code, `${reason.message}${failure} ${way}`, { details }), loginUrl: signIn.link, signedIn };
     } catch (thrown) {
       const { message } = asLatchkeyError(thrown);
       logger.warn("A sign-in could not be offered.", { error: thrown });
@@ -141,7 +142,7 @@ export class ProfileConnection {
     }
   }
 
-  async #openSignIn(state: ProfileState | undefined, behind: BehindProfile): Promise<string> {
+  async #openSignIn(state: ProfileState | undefined, behind: BehindProfile): Promise<LoopbackSignIn> {
     const running = this.#signIn;
     if (running !== undefined) {
       const signIn = await running.catch(() => undefined);
@@ -149,7 +150,7 @@ export class ProfileConnection {
       if (this.#signIn !== running) return await this.#openSignIn(state, behind);
       if (signIn?.isOpen === true) {
         signIn.extend();
-        return signIn.link;
+        return signIn;
       }
     }
     const { profile, clock } = this.#options;
@@ -164,7 +165,7 @@ export class ProfileConnection {
       clock,
     });
     this.#opened = await this.#signIn;
-    return this.#opened.link;
+    return this.#opened;
   }
 
   /** A login session is repaired where it came from; whoever is new may choose. */
@@ -177,11 +178,23 @@ export class ProfileConnection {
   async #deviceInstructions(state: ProfileState | undefined, behind: BehindProfile): Promise<string> {
     const [only, ...others] = this.#offered(state);
     if (only === undefined || others.length > 0) return "";
-    const running = await this.#deviceInTime();
-    if (running?.isOpen === true) return ` ${running.instructions}`;
+    const running = this.#device;
+    const found = running && (await this.#inTime(running));
+    if (found === "late") return "";
+    if (found?.isOpen === true) return ` ${found.instructions}`;
+    // Another call may have begun the next one while we waited.
+    if (this.#device !== running) return await this.#deviceInstructions(state, behind);
     this.#device = this.#beginDevice(only.name, behind);
-    const begun = await this.#deviceInTime();
-    return begun === undefined ? "" : ` ${begun.instructions}`;
+    const begun = await this.#inTime(this.#device);
+    return begun === undefined || begun === "late" ? "" : ` ${begun.instructions}`;
+  }
+
+  async #inTime<T>(waited: Promise<T>): Promise<T | "late"> {
+    const stop = new AbortController();
+    const late = sleep(this.#options.clock, deviceCodePatienceMs, stop.signal).then(() => "late" as const);
+    const first = await Promise.race([waited, late]);
+    stop.abort();
+    return first;
   }
 
   /** Why the last sign-in by device code failed, with a space before it; said once. */
@@ -189,14 +202,6 @@ export class ProfileConnection {
     const failure = this.#lastFailure;
     this.#lastFailure = undefined;
     return failure === undefined ? "" : ` The last sign-in failed: ${failure}`;
-  }
-
-  async #deviceInTime(): Promise<DeviceSignIn | undefined> {
-    const stop = new AbortController();
-    const late = sleep(this.#options.clock, deviceCodePatienceMs, stop.signal).then(() => undefined);
-    const device = await Promise.race([this.#device ?? Promise.resolve(undefined), late]);
-    stop.abort();
-    return device;
   }
 
   async #beginDevice(authorizationServer: string, { servers, profiles }: BehindProfile): Promise<DeviceSignIn | undefined> {

@@ -17,16 +17,26 @@ export class LoginPrompt {
     this.#server = server;
   }
 
-  /** `occasion`: names this need of a sign-in. */
-  ask(occasion: string, loginUrl: string | undefined): void {
+  /** `occasion`: names this need of a sign-in. `signedIn`: the client is told once it is true. */
+  ask(occasion: string, loginUrl: string | undefined, signedIn?: Promise<boolean>): void {
     if (loginUrl === undefined || this.#askedFor === occasion) return;
     if (this.#server.getClientCapabilities()?.elicitation?.url === undefined) return;
     this.#askedFor = occasion;
     const message = "You need to sign in. Open this page for it; the connection carries on afterwards.";
-    const question = { mode: "url" as const, message, url: loginUrl, elicitationId: randomUUID() };
+    const elicitationId = randomUUID();
+    const question = { mode: "url" as const, message, url: loginUrl, elicitationId };
+    void signedIn?.then((isSignedIn) => (isSignedIn ? this.#complete(elicitationId) : undefined));
     this.#server.elicitInput(question, { timeout: answerLimitMs }).catch(() => {
       // It could not be delivered, or nobody answered: the next failed call may ask again.
       this.#askedFor = undefined;
     });
+  }
+
+  async #complete(elicitationId: string): Promise<void> {
+    try {
+      await this.#server.createElicitationCompletionNotifier(elicitationId)();
+    } catch {
+      // The client has gone, or does not want to know: its next call goes through all the same.
+    }
   }
 }

@@ -34,6 +34,8 @@ export interface Refusal {
   readonly error: LatchkeyError;
   /** Where the user signs in; the connection goes on afterwards. Undefined: that would not help, or cannot be offered. */
   readonly loginUrl?: string | undefined;
+  /** Whether the user has signed in there: true once that is done, false when it will not be. It never rejects. */
+  readonly signedIn?: Promise<boolean> | undefined;
 }
 
 /** A connection as its MCP server sees it. Implemented by transport/. */

@@ -152,7 +152,7 @@ class SdkServerFactory implements ServerFactory {
 
   #refuse(refusal: Refusal | undefined, prompt: LoginPrompt): CallToolResult | undefined {
     if (refusal === undefined) return undefined;
-    prompt.ask(refusal.loginUrl ?? "", refusal.loginUrl);
+    prompt.ask(refusal.loginUrl ?? "", refusal.loginUrl, refusal.signedIn);
     return toolErrorResult(refusal.error, refusal.loginUrl);
   }
 

@@ -1,5 +1,5 @@
 import { DatabaseSync } from "node:sqlite";
-import { ElicitRequestSchema } from "@modelcontextprotocol/sdk/types.js";
+import { ElicitationCompleteNotificationSchema, ElicitRequestSchema } from "@modelcontextprotocol/sdk/types.js";
 import { describe, expect, test } from "vitest";
 import { McpClient } from "../support/e2e-clients.ts";
 import { mustString } from "../support/e2e-json.ts";
@@ -7,7 +7,7 @@ import { addressOf, follow, LocalWorld } from "../support/e2e-local.ts";
 import type { Program } from "../support/e2e-process.ts";
 import { eventually } from "../support/e2e-wait.ts";
 
-const patient = { timeout: 60_000 };
+const patient = { timeout: 120_000 };
 
 describe.concurrent("the local side, on a SQLite store that all processes share", patient, () => {
   test("a login in a terminal serves a client that is started afterwards, and is told by status", async ({ onTestFinished }) => {
@@ -66,16 +66,21 @@ describe.concurrent("the local side, on a SQLite store that all processes share"
       if (params.mode === "url") asked.push(params.url);
       return { action: "accept" };
     });
+    let completed = 0;
+    client.client.setNotificationHandler(ElicitationCompleteNotificationSchema, () => {
+      completed += 1;
+    });
     await world.connect(world.config(), client);
     await client.call("whoami");
     await client.call("whoami");
     const [url = ""] = await eventually("the question", () => asked.length > 0 && asked);
     expect(await follow(url)).toMatch(/^200 /);
+    await eventually("the client is told that it is done", () => completed === 1);
     expect(await client.whoami()).toBe("alice");
     expect(asked).toHaveLength(1);
   });
 
-  test("a logout in a terminal is said by the next call of a running client; a login of the same user brings it back, one of another does not", async ({
+  test("a logout in a terminal is said by the next call of every running client, and a login of the same user brings them back", async ({
     onTestFinished,
   }) => {
     const world = await LocalWorld.start(onTestFinished);
@@ -98,25 +103,32 @@ describe.concurrent("the local side, on a SQLite store that all processes share"
           const { error } = await client.call("whoami");
           return error?.code === "login_ended" && error;
         },
-        1_000,
+        5_000,
       );
       expect(told).toMatchObject({ reason: "logout", loginUrl: expect.any(String) });
     }
 
     await world.logIn("alice");
     for (const client of clients) expect(await client.whoami()).toBe("alice");
+  });
+
+  test("a login of another user after the logout is not theirs: running clients say so, and new ones have it (B2, B3)", async ({
+    onTestFinished,
+  }) => {
+    const world = await LocalWorld.start(onTestFinished);
+    await world.logIn("alice");
+    const { client } = await world.connect();
+    expect(await client.whoami()).toBe("alice");
     await world.run("logout", ...world.config());
     expect((await world.logIn("bob")).stdout).toContain("Signed in as bob");
-    for (const client of clients) {
-      const { error, text } = await client.call("whoami");
-      expect(error).toMatchObject({ code: "forbidden" });
-      expect(text).toContain("This profile is now bob: restart the client");
-    }
-    const third = await world.connect();
-    expect(await third.client.whoami()).toBe("bob");
+    const { error, text } = await client.call("whoami");
+    expect(error).toMatchObject({ code: "forbidden" });
+    expect(text).toContain("This profile is now bob: restart the client");
+    const { client: fresh } = await world.connect();
+    expect(await fresh.whoami()).toBe("bob");
     await world.run("logout", ...world.config());
     await world.logIn("alice");
-    for (const client of clients) expect(await client.whoami()).toBe("alice");
+    expect(await client.whoami()).toBe("alice");
   });
 
   test("a login of somebody else is refused while the profile is signed in, and its tokens are revoked (B2)", async ({
