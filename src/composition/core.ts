@@ -21,6 +21,7 @@ import { RefreshFlights } from "../token/refresh-flights.ts";
 import { RevocationDebts } from "../token/revocation-debts.ts";
 import type { TokenCore } from "../token/token-core.ts";
 import { TokenService } from "../token/token-service.ts";
+import { UnheldTokens } from "../token/unheld-tokens.ts";
 import { ConnectionRegistry } from "../transport/connection-registry.ts";
 import type { OpenedStore } from "./open-store.ts";
 import { type BehindServers, composeServers, type ServersOptions } from "./servers.ts";
@@ -80,7 +81,7 @@ export function composeCore(options: CoreOptions): Core {
   const { concurrencyPerIssuer, refreshesPerSecondPerIssuer, intervalSeconds } = config.heartbeat;
   const owner = randomSecret();
   const presence = new ReplicaPresence({ replicas: store.replicas, replica: owner, clock, logger });
-  const core: TokenCore = {
+  const services: Omit<TokenCore, "unheld"> = {
     sessions,
     server: authorizationServers,
     issuers: new Issuers(authorizationServerPolicies(config), {
@@ -102,6 +103,7 @@ export function composeCore(options: CoreOptions): Core {
     incarnation: () => store.incarnation(),
     owner,
   };
+  const core: TokenCore = { ...services, unheld: new UnheldTokens(services) };
   sessions.onChange(
     (next) => core.issuers.noticeRefresh(next),
     () => core.issuers.isAnyTroubled,
@@ -125,7 +127,12 @@ export function composeCore(options: CoreOptions): Core {
     clock,
     logger,
     audit,
-    settings: { maxConnections, maxConnectionsPerLoginSession: maxConnectionsPerLogin, idleLimitSeconds: idleConnectionSeconds },
+    settings: {
+      maxConnections,
+      maxConnectionsPerLoginSession: maxConnectionsPerLogin,
+      idleLimitSeconds: idleConnectionSeconds,
+      replica: config.server.replica,
+    },
   });
   const heartbeat = new Heartbeat({
     store: store.loginSessions,
@@ -136,7 +143,8 @@ export function composeCore(options: CoreOptions): Core {
     concurrency: heartbeatConcurrency,
     leaseMs: heartbeatLeaseMs,
   });
-  const replay = new JournalReplay(core);
+  const imports = new Imports(core, authorizationServers, logins, store.importIntents);
+  const replay = new JournalReplay(core, imports);
   let isClosing = false;
   // What is in the journal first: the heartbeat would take its attempts for lost and present a spent refresh token again.
   const ready =
@@ -151,7 +159,7 @@ export function composeCore(options: CoreOptions): Core {
     authorizationServers,
     tokens,
     logins,
-    imports: new Imports(core, authorizationServers, logins, store.importIntents),
+    imports,
     logout,
     registry,
     behindServers,
@@ -161,9 +169,11 @@ export function composeCore(options: CoreOptions): Core {
     close: async (limitMs) => {
       isClosing = true;
       replay.stop();
+      imports.stop();
       // What the heartbeat works on is drained below, within the limit.
       void heartbeat.stop();
       await Promise.all([maintenance.drain(limitMs), logins.drain(limitMs)]);
+      core.unheld.stop();
       await presence.stop();
       sessions.close();
       await store.close();

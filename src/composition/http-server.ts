@@ -7,6 +7,7 @@ import type { DemoControls } from "../http/web-services.ts";
 import type { Logger } from "../logger.ts";
 import { ConnectionKeyAuthenticator } from "../session/authenticator.ts";
 import type { Tool } from "../tool/tool.ts";
+import { createClientAddress } from "../transport/client-address.ts";
 import { createHostCheck } from "../transport/host-check.ts";
 import { McpHttp } from "../transport/http-mcp.ts";
 import { type Core, composeCore } from "./core.ts";
@@ -34,7 +35,7 @@ export interface HttpServer {
 }
 
 /** How long running calls, and then running refreshes, may take when the server closes. */
-const drainSeconds = 10;
+export const drainSeconds = 10;
 const closeGraceMs = 1_000;
 
 /** Opens the listener of the configuration. Throws LatchkeyError `configuration_invalid` when the address cannot be had. */
@@ -72,11 +73,13 @@ function serve(options: HttpServerOptions, listener: Listener, publicUrl: string
   const { audit, sessions, registry, store, logins, imports, logout, authorizationServers } = core;
   const closing = new AbortController();
   const hostCheck = createHostCheck({ publicUrl, allowedHosts: [], corsOrigins: config.server.corsOrigins });
+  const clientAddress = createClientAddress(config.server.trustedProxies);
   const mcp = new McpHttp({
     registry,
     authenticator: new ConnectionKeyAuthenticator(store.connectionKeys, clock),
     loginSessions: sessions,
     checkHost: hostCheck,
+    clientAddress,
     clock,
     logger,
     audit,
@@ -99,6 +102,7 @@ function serve(options: HttpServerOptions, listener: Listener, publicUrl: string
       closeConnectionsOfKey: (id, keyId) => registry.closeByKey(id, keyId),
       mcp,
       hostCheck,
+      clientAddress,
       closing: closing.signal,
       demo,
     },

@@ -57,7 +57,7 @@ export class LoginRoutes {
   async #begin(context: RouteContext): Promise<Response> {
     const request = await this.#readRequest(context);
     if (request === "ask which server") return this.#serverChoice(context);
-    const { loginServers, store, clock, audit } = this.#services;
+    const { loginServers, store, clock, audit, clientAddress } = this.#services;
     const redirectUri = this.#redirectUri();
     const prompt = request.prompt ?? (await this.#promptFor(context, request));
     const begun = await loginServers.beginLogin(request.authorizationServer, { redirectUri, ...(prompt === undefined ? {} : { prompt }) });
@@ -73,7 +73,8 @@ export class LoginRoutes {
       returnTo: request.returnTo,
       expiresAt: clock.now() + transactionSeconds * 1000,
     });
-    audit.record({ event: "login_started", login: request.repair, authorizationServer: request.authorizationServer });
+    const { repair, authorizationServer } = request;
+    audit.record({ event: "login_started", login: repair, authorizationServer, address: clientAddress(context.env.incoming) });
     const cookies = this.#cookies.writeLogin(loginName(begun.state), binding, transactionSeconds, context.req.header("cookie"));
     return seeOther(begun.url, cookies);
   }
@@ -108,13 +109,14 @@ export class LoginRoutes {
 
   /** The login that this redirect finishes. Undefined: unknown, used or expired, or begun in another browser (B7). */
   async #takeTransaction(context: RouteContext): Promise<LoginTransaction | undefined> {
-    const { store, clock, audit } = this.#services;
+    const { store, clock, audit, clientAddress } = this.#services;
     const state = context.req.query("state");
     const transaction = state === undefined || state === "" ? undefined : await store.loginTransactions.take(state, clock.now());
     const { own } = this.#cookies.readLogins(loginName(state ?? ""), context.req.header("cookie"));
     const isOurs = transaction !== undefined && own !== undefined && sha256(own) === transaction.browserBinding;
     if (isOurs) return transaction;
-    audit.record({ event: "login_refused", code: transaction === undefined ? "unknown_state" : "another_browser" });
+    const code = transaction === undefined ? "unknown_state" : "another_browser";
+    audit.record({ event: "login_refused", code, address: clientAddress(context.env.incoming) });
     return undefined;
   }
 

@@ -20,9 +20,9 @@ import { remainingMs, settleMs } from "./times.ts";
 // Pure: each function gives the record that follows, or undefined where the change does not apply (any more).
 
 /** How long a refresh token of unknown life is worth revoking. */
-const unknownRefreshLifeMs = 30 * 24 * 3600 * 1000;
+export const unknownRefreshLifeMs = 30 * 24 * 3600 * 1000;
 /** The same for an access token. */
-const unknownAccessLifeMs = 3600 * 1000;
+export const unknownAccessLifeMs = 3600 * 1000;
 /** So many attempts whose answer is lost are kept in a record. */
 const mostLostAttempts = 8;
 

@@ -4,6 +4,7 @@ import type { Clock } from "../clock.ts";
 import type { Logger } from "../logger.ts";
 import type { Authenticator } from "../session/authenticator.ts";
 import type { LoginSessions } from "../session/login-sessions.ts";
+import { type ClientAddress, createClientAddress } from "./client-address.ts";
 import type { ConnectionRegistry } from "./connection-registry.ts";
 import type { HostCheck } from "./host-check.ts";
 import { sendEmpty, sendProblem } from "./http-answers.ts";
@@ -34,6 +35,8 @@ export interface McpHttpOptions {
   readonly authenticator: Authenticator;
   readonly loginSessions: LoginSessions;
   readonly checkHost: HostCheck;
+  /** Default: the other end of the socket. */
+  readonly clientAddress?: ClientAddress | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly audit: Audit;
@@ -65,7 +68,8 @@ export class McpHttp {
     this.#options = options;
     this.#settings = { ...defaultMcpHttpSettings, ...options.settings };
     const { maxBodyBytes, streamLimitBytes, resourceMetadataUrl } = this.#settings;
-    const gate = new HttpGate({ registry, authenticator, loginSessions, resourceMetadataUrl, maxBodyBytes, logger, audit });
+    const clientAddress = options.clientAddress ?? createClientAddress([]);
+    const gate = new HttpGate({ registry, authenticator, loginSessions, resourceMetadataUrl, maxBodyBytes, clientAddress, logger, audit });
     this.#gate = gate;
     const own = [new StreamableHttp({ gate, clock, logger, streamLimitBytes }), new Sse({ gate, logger, streamLimitBytes })];
     for (const transport of options.transports ?? own)

@@ -199,6 +199,7 @@ describe("a login session that lives", () => {
     (await gate.enter("user", 0).entered).leave({ kind: "sick", retryAfterSeconds: 60 });
     void gate.enter("heartbeat", 0);
     await maintain();
+    expect(one.flights.size).toBe(0);
     expect(server.presentations).toHaveLength(0);
     expect(await stored()).toEqual(record);
   });
