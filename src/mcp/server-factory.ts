@@ -14,7 +14,7 @@ import type { ToolContext, ToolResult, ToolTable } from "../tool/tool.ts";
 import { CallLaneServer } from "./call-lane-server.ts";
 import { type AccessTokens, ConnectionCallHost, type EndLoginSession, type SendProgress } from "./connection-call-host.ts";
 import { LoginPrompt } from "./login-prompt.ts";
-import type { RunningCall, ServedConnection } from "./served-connection.ts";
+import type { Refusal, RunningCall, ServedConnection } from "./served-connection.ts";
 import { type CatalogEntry, createToolCatalog, type ToolCatalog } from "./tool-catalog.ts";
 import { toolErrorResult } from "./tool-errors.ts";
 
@@ -40,7 +40,7 @@ export interface ServerFactory {
   /** A server of this connection alone (B2). What servers share is immutable. */
   create(connection: ServedConnection): Server;
   /** The answer to a tool call that `error` ended from outside. */
-  failedCall(error: LatchkeyError, login: LoginSession): CallToolResult;
+  failedCall(error: LatchkeyError, login: LoginSession | undefined): CallToolResult;
   deadLoginError(login: LoginSession): LatchkeyError;
 }
 
@@ -98,7 +98,7 @@ class SdkServerFactory implements ServerFactory {
     return server;
   }
 
-  failedCall(error: LatchkeyError, login: LoginSession): CallToolResult {
+  failedCall(error: LatchkeyError, login: LoginSession | undefined): CallToolResult {
     return toolErrorResult(error, this.#loginUrl(error, login));
   }
 
@@ -107,8 +107,8 @@ class SdkServerFactory implements ServerFactory {
   }
 
   /** What has ended cannot be repaired: there the link is that of a new sign-in. */
-  #loginUrl(error: LatchkeyError, login: LoginSession): string | undefined {
-    if (error.code === "login_required") return this.#options.loginLink(login.handle);
+  #loginUrl(error: LatchkeyError, login: LoginSession | undefined): string | undefined {
+    if (error.code === "login_required") return this.#options.loginLink(login?.handle);
     return error.code === "login_ended" ? this.#options.loginLink(undefined) : undefined;
   }
 
@@ -123,6 +123,10 @@ class SdkServerFactory implements ServerFactory {
     const { name, arguments: args = {} } = request.params;
     const entry = this.#catalog.entries.get(name);
     if (entry === undefined) throw new RpcError(ErrorCode.InvalidParams, `Unknown tool: ${name}`);
+    if (connection.admit !== undefined) {
+      const refused = this.#refuse(await connection.admit(name), prompt);
+      if (refused !== undefined || !call.isOpen) return refused ?? { content: [] };
+    }
     const { login } = connection;
     // Only a stdio connection outlives its login session; the others are closed by now.
     if (login.current().state === "ended") return this.failedCall(this.deadLoginError(login.current()), login.current());
@@ -137,9 +141,19 @@ class SdkServerFactory implements ServerFactory {
       const error = asLatchkeyError(thrown);
       // An aborted call has its answer already; what its tool throws afterwards is no news.
       if (!call.signal.aborted) this.#report(error, name, connection, requestId);
-      if (error.code === "login_required") prompt.ask(login.current(), this.#options.loginLink(login.current().handle));
+      const needsLogin = error.code === "login_required" || error.code === "login_ended";
+      const refused = needsLogin && !call.signal.aborted ? this.#refuse(await connection.admit?.(name), prompt) : undefined;
+      if (refused !== undefined) return refused;
+      const { state, epoch, handle } = login.current();
+      if (needsLogin && state === "login_required") prompt.ask(`${handle} ${epoch}`, this.#options.loginLink(handle));
       return this.failedCall(error, login.current());
     }
+  }
+
+  #refuse(refusal: Refusal | undefined, prompt: LoginPrompt): CallToolResult | undefined {
+    if (refusal === undefined) return undefined;
+    prompt.ask(refusal.loginUrl ?? "", refusal.loginUrl, refusal.signedIn);
+    return toolErrorResult(refusal.error, refusal.loginUrl);
   }
 
   #report(error: LatchkeyError, tool: string, connection: ServedConnection, requestId: RequestId): void {
