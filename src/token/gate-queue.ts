@@ -31,6 +31,12 @@ export class GateQueue<Item> {
     return this.#heap[0]?.priority;
   }
 
+  /** Whether anybody waits who goes before one of the heartbeat's who comes now, with this expiry. */
+  goesBefore(expiresAt: number): boolean {
+    const first = this.#heap[0];
+    return first !== undefined && (first.priority === "user" || first.expiresAt <= expiresAt);
+  }
+
   add(item: Item, priority: GatePriority, expiresAt: number): QueuePlace {
     this.#arrivals += 1;
     const entry: Entry<Item> = { priority, expiresAt, arrival: this.#arrivals, item, index: this.#heap.length };

@@ -98,11 +98,12 @@ export class IssuerGate {
   }
 
   /**
-   * True when background work had better come back later than queue here. In front of a closed gate one waits, so that it is
-   * probed; in front of an open one as many as may be let in before they come by again, so that it is never idle meanwhile.
+   * True when background work had better come back later than queue here. `expiresAt`: as for `enter`. In front of a closed gate
+   * one waits, so that it is probed, and whoever would be the better probe; in front of an open one as many as may be let in before
+   * they come by again, so that it is never idle meanwhile.
    */
-  get isCrowded(): boolean {
-    if (this.#isHalfOpen || this.closedForMs > 0) return this.#waiting.size >= 1;
+  isCrowdedFor(expiresAt: number): boolean {
+    if (this.#isHalfOpen || this.closedForMs > 0) return this.#waiting.goesBefore(expiresAt);
     const servedMeanwhile = this.#share(this.#options.perSecond ?? longestCrowd) * crowdSeconds;
     return this.#waiting.size >= Math.max(2 * this.#concurrency, Math.min(longestCrowd, servedMeanwhile));
   }
@@ -153,7 +154,7 @@ export class IssuerGate {
     for (const waiter of this.#waiting.takeAll()) waiter.refuse(error);
   }
 
-  /** Queues for a ticket. `expiresAt`: when the access token of the one who asks ends. */
+  /** Queues for a ticket. `expiresAt`: when the access token of the one who asks ends; infinity: it can wait for all others. */
   enter(priority: GatePriority, expiresAt: number): GatePlace {
     const { promise, resolve, reject } = Promise.withResolvers<GateTicket>();
     const place = this.#waiting.add({ admit: resolve, refuse: reject }, priority, expiresAt);

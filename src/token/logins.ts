@@ -87,6 +87,7 @@ export class Logins {
       return { ...next, nextDueAt: liveDueAt(this.#core, next, now) };
     });
     if (record === undefined || ended) return this.#refuse(handle, login, "login_ended");
+    this.#core.issuers.mustGet(record.authorizationServer).gate.reopen();
     this.#core.audit.record({ event: "login_repaired", login: handle, issuer: login.principal.issuer, epoch: record.epoch });
     this.#probe(record.id);
     return record;

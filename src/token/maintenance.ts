@@ -8,7 +8,7 @@ import { tokensOf } from "./raw-tokens.ts";
 import { requireLogin, storedReplies } from "./record-changes.ts";
 import type { RefreshFlights } from "./refresh-flights.ts";
 import type { RevocationDebts } from "./revocation-debts.ts";
-import { wasSetBack } from "./times.ts";
+import { queueingExpiry, wasSetBack } from "./times.ts";
 import type { TokenCore } from "./token-core.ts";
 
 /** What a login session needs when it is due: a refresh, the payment of a debt, a limit, or its removal. */
@@ -65,7 +65,7 @@ export class Maintenance {
     if (isDueForIdleOnly(this.#core, record, now)) return this.#lookLater(record, liveDueAt(this.#core, record, now));
     const { policy, gate } = this.#core.issuers.mustGet(record.authorizationServer);
     // It stays due, and is claimed again when its lease is over.
-    if (gate.isCrowded) return;
+    if (gate.isCrowdedFor(queueingExpiry(record, policy.defaultTarget, now))) return;
     // In a queue it must not hold a place of the heartbeat: behind it wait login sessions of other authorization servers.
     const queues = gate.isBusy;
     const flight = this.#flights.join(record, { target: policy.defaultTarget, cause: { kind: "due", generation: record.generation } });

@@ -9,7 +9,7 @@ import type { RefreshOutcome } from "./ports.ts";
 import { claim, doubt, failed, markLost, rebaseAttempt, requireLogin } from "./record-changes.ts";
 import { type Introspected, planRefresh, type RefreshStep, type RefreshWish } from "./refresh-plan.ts";
 import { settleReply, verifyPending } from "./reply-settlement.ts";
-import { attemptLimitOf, backoffMs, entryFor } from "./times.ts";
+import { attemptLimitOf, backoffMs, queueingExpiry } from "./times.ts";
 import type { TokenCore } from "./token-core.ts";
 
 interface Flight {
@@ -80,7 +80,9 @@ export class RefreshFlights {
     let place: GatePlace | undefined;
     let wanted = wish.cause.kind === "due" ? ("heartbeat" as const) : ("user" as const);
     const enter = (): Promise<GateTicket> => {
-      place = this.#core.issuers.mustGet(record.authorizationServer).gate.enter(wanted, entryFor(record, wish.target)?.expiresAt ?? 0);
+      place = this.#core.issuers
+        .mustGet(record.authorizationServer)
+        .gate.enter(wanted, queueingExpiry(record, wish.target, this.#core.clock.now()));
       return place.entered;
     };
     const result = this.#fly(record.id, wish, enter).finally(() => this.#flights.delete(record.id));

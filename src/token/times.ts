@@ -49,6 +49,16 @@ export function entryFor(record: LoginSession, target: AccessTokenTarget): Acces
   return record.accessTokens.find((entry) => covers(entry, target));
 }
 
+/**
+ * Where a login session stands in the queue of its authorization server: the soonest expiry goes first. One that was refused, and whose
+ * access token is over already, has nothing left to be in time for: the others must not wait for it (F42).
+ */
+export function queueingExpiry(record: LoginSession, target: AccessTokenTarget, now: number): number {
+  const entry = entryFor(record, target);
+  const isOver = entry === undefined || endOf(entry, now) <= now;
+  return isOver && record.health.refusals > 0 ? Number.POSITIVE_INFINITY : (entry?.expiresAt ?? 0);
+}
+
 /** Milliseconds that the access token is still good for; 0 when it is over, or when the clock was set back behind its birth. */
 export function remainingMs(entry: AccessTokenEntry, now: number): number {
   if (wasSetBack(entry.obtainedAt, now)) return 0;

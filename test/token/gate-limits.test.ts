@@ -108,14 +108,14 @@ describe("a gate that is closed", () => {
     for (let each = 0; each < 4; each += 1) enter("first");
     await settle();
     expect(gate.isBusy).toBe(true);
-    expect(gate.isCrowded).toBe(false);
+    expect(gate.isCrowdedFor(0)).toBe(false);
     leaveAll(sick);
     enter("fifth");
     await settle();
     leaveAll(sick);
-    expect(gate.isCrowded).toBe(false);
+    expect(gate.isCrowdedFor(0)).toBe(false);
     enter("probe");
-    expect(gate.isCrowded).toBe(true);
+    expect(gate.isCrowdedFor(0)).toBe(true);
     enter("user", "user");
     await clock.advance(5_000);
     expect(order.at(-1)).toBe("user");
@@ -126,9 +126,9 @@ describe("a gate that is open", () => {
   it("is crowded once as many wait as it lets in within the lease of the heartbeat: then it is never idle meanwhile", () => {
     const { gate, enter } = makeGate({ perSecond: 20 });
     for (let each = 0; each < 4 + 99; each += 1) enter("beat");
-    expect(gate.isCrowded).toBe(false);
+    expect(gate.isCrowdedFor(0)).toBe(false);
     enter("beat");
-    expect(gate.isCrowded).toBe(true);
+    expect(gate.isCrowdedFor(0)).toBe(true);
   });
 
   it("has one timer, however many wait for it", () => {

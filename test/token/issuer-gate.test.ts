@@ -235,22 +235,22 @@ describe("the gate of an authorization server (I13)", () => {
     await enter("a");
     await enter("b");
     for (let each = 1; each < 2_500; each += 1) queue(`waits ${each}`);
-    expect(gate.isCrowded).toBe(false);
+    expect(gate.isCrowdedFor(0)).toBe(false);
     queue("f");
-    expect(gate.isCrowded).toBe(true);
+    expect(gate.isCrowdedFor(0)).toBe(true);
 
     const closed = make(2);
     await closed.fail(5);
-    expect(closed.gate.isCrowded).toBe(false);
+    expect(closed.gate.isCrowdedFor(0)).toBe(false);
     closed.queue("probe");
-    expect(closed.gate.isCrowded).toBe(true);
+    expect(closed.gate.isCrowdedFor(0)).toBe(true);
 
     const resting = make(2);
     (await resting.enter("asked to rest")).leave({ kind: "sick", retryAfterSeconds: 30 });
     resting.queue("waits");
-    expect(resting.gate.isCrowded).toBe(true);
+    expect(resting.gate.isCrowdedFor(0)).toBe(true);
     await resting.clock.advance(30_000);
-    expect(resting.gate.isCrowded).toBe(false);
+    expect(resting.gate.isCrowdedFor(0)).toBe(false);
   });
 
   it("is crowded while a probe is inside and another one waits", async () => {
@@ -260,13 +260,31 @@ describe("the gate of an authorization server (I13)", () => {
     await enter("probe");
     queue("next probe");
     expect(gate.closedForMs).toBe(0);
-    expect(gate.isCrowded).toBe(true);
+    expect(gate.isCrowdedFor(0)).toBe(true);
     const paused = make(2);
     (await paused.enter("refused")).leave({ kind: "client_broken" });
     await paused.clock.advance(2_000);
     await paused.enter("probe");
     paused.queue("next probe");
-    expect(paused.gate.isCrowded).toBe(true);
+    expect(paused.gate.isCrowdedFor(0)).toBe(true);
+  });
+
+  it("lets one queue in front of a closed gate that goes before all who wait there, so that who was refused for good holds up nobody (F42)", async () => {
+    const { clock, gate, queue, fail, entered, ticket } = make(2);
+    await fail(5);
+    queue("refused", "heartbeat", Number.POSITIVE_INFINITY);
+    expect(gate.isCrowdedFor(Number.POSITIVE_INFINITY)).toBe(true);
+    expect(gate.isCrowdedFor(500)).toBe(false);
+    queue("healthy", "heartbeat", 500);
+    expect(gate.isCrowdedFor(500)).toBe(true);
+    expect(gate.isCrowdedFor(400)).toBe(false);
+    await clock.advance(1_000);
+    expect(entered).toEqual(["healthy"]);
+    queue("user", "user", 900);
+    expect(gate.isCrowdedFor(0)).toBe(true);
+    ticket("healthy")?.leave({ kind: "healthy" });
+    await settle();
+    expect(entered).toEqual(["healthy", "user", "refused"]);
   });
 
   it("refuses all that wait and all that come when the process ends; who is inside goes on (F30)", async () => {

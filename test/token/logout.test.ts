@@ -630,6 +630,7 @@ describe("the tombstone of an ended login session", () => {
       importIntents: 0,
       usedIds: 0,
       authorizationServerRecords: 0,
+      profiles: 0,
     });
     await expect(one.logout.end(record.id, "logout")).rejects.toMatchObject({ code: "not_found" });
     await one.heartbeat.stop();

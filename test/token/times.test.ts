@@ -10,6 +10,7 @@ import {
   isYoung,
   lastExpiry,
   lifetimeMs,
+  queueingExpiry,
   refreshDueAt,
   remainingMs,
   wasSetBack,
@@ -144,5 +145,21 @@ describe("the next refresh", () => {
     const fixed = { ...record, observed: { ...record.observed, refreshTokenEnd: "fixed" as const } };
     expect(refreshDueAt(record, target, 10_000, () => 0.5)).toBe(35_000);
     expect(refreshDueAt(fixed, target, 10_000, () => 0.5)).toBe(75_000);
+  });
+});
+
+describe("the place in the queue of an authorization server", () => {
+  it("is by the end of the access token, and the first without one", () => {
+    const record = holding([entry(10_000, 100)]);
+    for (const now of [20_000, 200_000]) expect(queueingExpiry(record, target, now)).toBe(110_000);
+    expect(queueingExpiry(holding([]), target, 20_000)).toBe(0);
+  });
+
+  it("is the last for one that was refused and has nothing left to be in time for (F42)", () => {
+    const record = holding([entry(10_000, 100)]);
+    const refused = { ...record, health: { ...record.health, refusals: 1 } };
+    expect(queueingExpiry(refused, target, 109_999)).toBe(110_000);
+    expect(queueingExpiry(refused, target, 110_000)).toBe(Number.POSITIVE_INFINITY);
+    expect(queueingExpiry({ ...refused, accessTokens: [] }, target, 20_000)).toBe(Number.POSITIVE_INFINITY);
   });
 });
