@@ -299,14 +299,15 @@ export function describeLoginSessionStore(name: string, makeStore: LoginSessionS
 
     it("are told when the record can be read at that version already", () =>
       withStore(async (store, settle) => {
-        const versions: (number | undefined)[] = [];
-        const stop = store.subscribe(({ id }) => void store.get(id).then((record) => versions.push(record?.version)));
+        const reads: Promise<number | undefined>[] = [];
+        const stop = store.subscribe(({ id }) => void reads.push(store.get(id).then((record) => record?.version)));
         const record = aLoginSession("a");
         await store.insert(record);
         await settle();
+        expect(await Promise.all(reads)).toEqual([1]);
         await store.commit({ ...record, version: 2 });
         await settle();
-        expect(versions).toEqual([1, 2]);
+        expect(await Promise.all(reads)).toEqual([1, 2]);
         stop();
       }));
   });
