@@ -54,6 +54,8 @@ export type OpenOutcome =
   | { readonly kind: "opened"; readonly connection: Connection }
   /** The login session has ended, or there is none. */
   | { readonly kind: "login_ended" }
+  /** The login session needs a new sign-in, and the credential is one that a client can sign in again with. */
+  | { readonly kind: "login_required" }
   /** The connection key was removed meanwhile. */
   | { readonly kind: "key_removed" }
   | { readonly kind: "full" | "login_session_full"; readonly retryAfterSeconds: number }
@@ -174,8 +176,8 @@ export class ConnectionRegistry {
   }
 
   /** Whether the credential's key was removed here a short time ago: the request that brings it was authenticated before. */
-  isKeyRemoved({ loginSessionId, keyId }: Credential): boolean {
-    return this.#removedKeys.has(loginSessionId, keyId);
+  isKeyRemoved(credential: Credential): boolean {
+    return credential.kind === "connection_key" && this.#removedKeys.has(credential.loginSessionId, credential.keyId);
   }
 
   /** Opens nothing any more, and waits until every running call is answered, or the time is up. */
@@ -201,6 +203,7 @@ export class ConnectionRegistry {
     if (this.#isClosing) return { kind: "closing" };
     if (login.state === "ended" && request.survivesEnd !== true) return { kind: "login_ended" };
     if (request.credential !== undefined && this.isKeyRemoved(request.credential)) return { kind: "key_removed" };
+    if (login.state === "login_required" && request.credential?.kind === "access_token") return { kind: "login_required" };
     if (this.countByLoginSession(login.id) < this.#settings.maxConnectionsPerLoginSession) return undefined;
     const idle = [...(this.#byLoginSession.get(login.id) ?? [])].filter((connection) => !connection.isActive);
     const [longestIdle] = idle.sort((a, b) => a.lastActiveAt - b.lastActiveAt);

@@ -17,12 +17,15 @@ export interface HttpGateOptions {
   readonly registry: ConnectionRegistry;
   readonly authenticator: Authenticator;
   readonly loginSessions: { get(id: LoginSessionId): Promise<LoginSession | undefined> };
-  /** Where OAuth clients find out how to sign in (RFC 9728). */
-  readonly resourceMetadataUrl?: string | undefined;
+  /** What a client that was refused at this path is told of how to sign in. Undefined: nothing. */
+  readonly challenge?: Challenge | undefined;
   readonly maxBodyBytes: number;
   readonly logger: Logger;
   readonly audit: Audit;
 }
+
+/** Where OAuth clients find out how to sign in (RFC 9728, section 5.1), and the scope that they have to ask for. */
+export type Challenge = (path: string) => { readonly resourceMetadata: string; readonly scope: string };
 
 const jsonContent = /^application\/json\s*(;|$)/i;
 
@@ -44,10 +47,10 @@ export class HttpGate {
         case "authenticated":
           return authentication.credential;
         case "missing":
-          this.#unauthorized(response, undefined);
+          this.#unauthorized(request, response, undefined);
           return undefined;
         case "invalid":
-          this.#unauthorized(response, authentication.problem);
+          this.#unauthorized(request, response, authentication.problem);
           return undefined;
       }
     } catch (error) {
@@ -82,20 +85,19 @@ export class HttpGate {
         method: request.method,
       });
     if (response.headersSent) return undefined;
-    if (presenter === undefined || presenter.state === "ended") this.#unauthorized(response, endedProblem);
+    if (presenter === undefined || presenter.state === "ended") this.#unauthorized(request, response, endedProblem);
     else this.#notFound(response);
     return undefined;
   }
 
   /** False, and answered: the connection has closed since it was found, or the key was removed since the request came. */
-  stillOpen(connection: Connection, { response, credential }: McpRequest): boolean {
-    if (this.#options.registry.isKeyRemoved(credential)) {
-      this.#unauthorized(response, removedProblem);
-      return false;
-    }
-    const isEnded = connection.login.current().state === "ended";
-    if (connection.isOpen && !isEnded) return true;
-    if (isEnded) this.#unauthorized(response, endedProblem);
+  stillOpen(connection: Connection, { request, response, credential }: McpRequest): boolean {
+    const { state } = connection.login.current();
+    if (this.#options.registry.isKeyRemoved(credential)) this.#unauthorized(request, response, removedProblem);
+    else if (state === "ended") this.#unauthorized(request, response, endedProblem);
+    // Such a client can sign in again by itself: a tool error would only tell its user to.
+    else if (state === "login_required" && credential.kind === "access_token") this.#unauthorized(request, response, requiredProblem);
+    else if (connection.isOpen) return true;
     else this.#notFound(response);
     return false;
   }
@@ -103,7 +105,7 @@ export class HttpGate {
   /** Opens a connection that is bound to the credential's login session. */
   async open(
     transport: TransportKind,
-    { response, credential }: McpRequest,
+    { request, response, credential }: McpRequest,
     makeWire: (connection: Connection) => Wire,
   ): Promise<Connection | undefined> {
     const { loginSessionId } = credential;
@@ -113,10 +115,13 @@ export class HttpGate {
         case "opened":
           return outcome.connection;
         case "login_ended":
-          this.#unauthorized(response, endedProblem);
+          this.#unauthorized(request, response, endedProblem);
+          return undefined;
+        case "login_required":
+          this.#unauthorized(request, response, requiredProblem);
           return undefined;
         case "key_removed":
-          this.#unauthorized(response, removedProblem);
+          this.#unauthorized(request, response, removedProblem);
           return undefined;
         case "full":
           sendProblem(
@@ -225,13 +230,16 @@ export class HttpGate {
   }
 
   /** 401 with the challenge of RFC 6750, section 3: `error` only when there was a credential. */
-  #unauthorized(response: ServerResponse, problem: string | undefined): void {
-    const { resourceMetadataUrl } = this.#options;
+  #unauthorized(request: IncomingMessage, response: ServerResponse, problem: string | undefined): void {
+    const [path = ""] = (request.url ?? "").split("?");
+    const challenge = this.#options.challenge?.(path);
     const parts = ['realm="latchkey"'];
     if (problem !== undefined)
       parts.push('error="invalid_token"', `error_description="${problem.replaceAll(/[^\x20-\x21\x23-\x5b\x5d-\x7e]/g, " ")}"`);
-    if (resourceMetadataUrl !== undefined) parts.push(`resource_metadata="${resourceMetadataUrl}"`);
-    const detail = problem ?? "This server needs a credential: send Authorization: Bearer with a connection key of a signed-in user.";
+    if (challenge !== undefined) parts.push(`resource_metadata="${challenge.resourceMetadata}"`, `scope="${challenge.scope}"`);
+    const detail =
+      problem ??
+      "This server needs a credential: sign in as its protected resource metadata says, or send Authorization: Bearer with a connection key of a signed-in user.";
     sendProblem(
       response,
       { status: 401, title: "Unauthorized", code: "unauthorized", detail },
@@ -260,6 +268,7 @@ export class HttpGate {
 }
 
 const removedProblem = "This connection key was removed.";
+const requiredProblem = "The login session of this credential needs a new sign-in.";
 const endedProblem = "The login session of this credential has ended. Sign in again.";
 
 function describeMiB(bytes: number): string {

@@ -7,7 +7,7 @@ import type { LoginSessions } from "../session/login-sessions.ts";
 import type { ConnectionRegistry } from "./connection-registry.ts";
 import type { HostCheck } from "./host-check.ts";
 import { sendEmpty, sendProblem } from "./http-answers.ts";
-import { HttpGate } from "./http-gate.ts";
+import { type Challenge, HttpGate } from "./http-gate.ts";
 import type { HttpTransport } from "./http-transport.ts";
 import { Sse } from "./sse.ts";
 import { StreamableHttp } from "./streamable-http.ts";
@@ -19,8 +19,8 @@ export interface McpHttpSettings {
   readonly streamLimitBytes: number;
   /** How long `close` waits for running calls. */
   readonly drainSeconds: number;
-  /** Where OAuth clients find out how to sign in (RFC 9728). Undefined: not offered. */
-  readonly resourceMetadataUrl?: string | undefined;
+  /** What a client that was refused at this path is told of how to sign in. Undefined: nothing. */
+  readonly challenge?: Challenge | undefined;
 }
 
 const defaultMcpHttpSettings: McpHttpSettings = {
@@ -64,8 +64,8 @@ export class McpHttp {
     const { registry, authenticator, loginSessions, clock, logger, audit } = options;
     this.#options = options;
     this.#settings = { ...defaultMcpHttpSettings, ...options.settings };
-    const { maxBodyBytes, streamLimitBytes, resourceMetadataUrl } = this.#settings;
-    const gate = new HttpGate({ registry, authenticator, loginSessions, resourceMetadataUrl, maxBodyBytes, logger, audit });
+    const { maxBodyBytes, streamLimitBytes, challenge } = this.#settings;
+    const gate = new HttpGate({ registry, authenticator, loginSessions, challenge, maxBodyBytes, logger, audit });
     this.#gate = gate;
     const own = [new StreamableHttp({ gate, clock, logger, streamLimitBytes }), new Sse({ gate, logger, streamLimitBytes })];
     for (const transport of options.transports ?? own)

@@ -44,6 +44,7 @@ export function reason(code) {
       backchannel_logout: "The authorization server signed it out.",
       administrator: "An administrator ended it.",
       import_owner: "The service that brought this login has ended it.",
+      grant_ended: "The access of the application that it was made for has ended.",
     }[code] ?? "The server gave no reason that this page knows."
   );
 }
@@ -64,7 +65,9 @@ export function revocation(state) {
 
 /** How a login session came to be. */
 export function origin(kind) {
-  return { browser: "Browser", import: "Imported by a service", demo: "Demo", local: "Local profile" }[kind] ?? kind;
+  return (
+    { browser: "Browser", import: "Imported by a service", demo: "Demo", local: "Local profile", mcp_client: "MCP client" }[kind] ?? kind
+  );
 }
 
 /** Who it is, in one line. */
