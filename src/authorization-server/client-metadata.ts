@@ -23,8 +23,8 @@ export function normalizeClientMetadata(metadata: Record<string, unknown>, refus
   // There is one scope, and every client gets it.
   delete metadata["scope"];
   delete metadata["post_logout_redirect_uris"];
-  // A metadata document is public: such a client has no secret (draft-ietf-oauth-client-id-metadata-document).
-  if (typeof id === "string" && isMetadataDocument(id) && metadata["token_endpoint_auth_method"] === undefined)
+  // Whoever has a public document has no secret; what stands here was filled in where it says nothing.
+  if (typeof id === "string" && isMetadataDocument(id) && metadata["token_endpoint_auth_method"] === "client_secret_basic")
     metadata["token_endpoint_auth_method"] = "none";
 }
 

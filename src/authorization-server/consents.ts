@@ -8,12 +8,16 @@ import { isLoopback, isMetadataDocument } from "./client-metadata.ts";
 import { interactionSeconds } from "./provider-configuration.ts";
 import { mcpScope } from "./resources.ts";
 
-/** What the user is asked. Names and addresses are the client's own words; whoever shows them escapes them. */
-export interface ConsentRequest {
+/** Whom the user is asked about. The name is the client's own word; whoever shows it escapes it. */
+export interface ConsentClient {
+  readonly clientId: string;
+  readonly clientName?: string | undefined;
+}
+
+/** What the user is asked. */
+export interface ConsentRequest extends ConsentClient {
   /** Names the authorization request. */
   readonly uid: string;
-  readonly clientId: string;
-  readonly clientName: string | undefined;
   /** The host that vouches for the client: its metadata document is there. Undefined: it registered itself. */
   readonly clientHost: string | undefined;
   /** Where the answer goes: a host, or the scheme of an application. */
@@ -26,6 +30,11 @@ export interface ConsentRequest {
 }
 
 const kind = "Consent";
+
+interface Asked extends ConsentClient {
+  readonly csrfToken: string;
+  readonly isAnswered: boolean;
+}
 
 /** The question to the user, and that it is answered once, in the browser in which it was asked. */
 export class Consents {
@@ -41,37 +50,47 @@ export class Consents {
   async find(provider: Provider, uid: string, request: IncomingMessage, response: ServerResponse): Promise<ConsentRequest | undefined> {
     const interaction = await interactionOf(provider, uid, request, response);
     if (interaction === undefined) return undefined;
-    const csrfToken = await this.#csrfToken(uid);
     const { client_id: clientId, redirect_uri: redirectUri } = interaction.params;
     const client = await provider.Client.find(String(clientId));
-    if (csrfToken === undefined || client === undefined) return undefined;
+    if (client === undefined) return undefined;
+    const asked = await this.#ask(uid, { clientId: client.clientId, clientName: client.clientName?.slice(0, 200) });
+    if (asked === undefined) return undefined;
     const redirect = new URL(String(redirectUri));
     return {
       uid,
-      clientId: client.clientId,
-      clientName: client.clientName,
+      ...asked,
       clientHost: isMetadataDocument(client.clientId) ? new URL(client.clientId).host : undefined,
       redirectHost: redirect.host === "" ? redirect.protocol : redirect.host,
       isLoopback: isLoopback(redirect.href),
       scopes: [mcpScope],
-      csrfToken,
     };
   }
 
   /** Takes the user's answer, once. False: the form is not of this question, or it was answered before. */
   async take(uid: string, csrfToken: string): Promise<boolean> {
     const now = this.#clock.now();
-    const record = await this.#records.get(kind, uid, now);
-    return record?.content === csrfToken && (await this.#records.consume(kind, uid, now));
+    const asked = await this.#read(uid);
+    return asked?.csrfToken === csrfToken && (await this.#records.consume(kind, uid, now));
   }
 
-  async #csrfToken(uid: string): Promise<string | undefined> {
-    const now = this.#clock.now();
-    const known = await this.#records.get(kind, uid, now);
-    if (known !== undefined) return known.consumedAt === undefined ? known.content : undefined;
-    const content = randomSecret();
-    await this.#records.put({ kind, id: uid, content, expiresAt: now + interactionSeconds * 1000 });
-    return content;
+  /** Whom the user answered about; undefined: the question was not answered. */
+  async answered(uid: string): Promise<ConsentClient | undefined> {
+    const asked = await this.#read(uid);
+    return asked?.isAnswered === true ? asked : undefined;
+  }
+
+  async #ask(uid: string, client: ConsentClient): Promise<(ConsentClient & { readonly csrfToken: string }) | undefined> {
+    const known = await this.#read(uid);
+    if (known !== undefined) return known.isAnswered ? undefined : { ...client, csrfToken: known.csrfToken };
+    const asked = { ...client, csrfToken: randomSecret() };
+    await this.#records.put({ kind, id: uid, content: JSON.stringify(asked), expiresAt: this.#clock.now() + interactionSeconds * 1000 });
+    return asked;
+  }
+
+  async #read(uid: string): Promise<Asked | undefined> {
+    const record = await this.#records.get(kind, uid, this.#clock.now());
+    if (record === undefined) return undefined;
+    return { ...(JSON.parse(record.content) as Omit<Asked, "isAnswered">), isAnswered: record.consumedAt !== undefined };
   }
 }
 

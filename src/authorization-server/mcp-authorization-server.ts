@@ -10,7 +10,7 @@ import type { Logout } from "../token/logout.ts";
 import type { VerifiedLogin } from "../token/ports.ts";
 import { AccessTokenAuthenticator } from "./access-token-authenticator.ts";
 import { simplifyAuthorizationRequest } from "./authorization-request.ts";
-import { type ConsentRequest, Consents } from "./consents.ts";
+import { type ConsentClient, type ConsentRequest, Consents } from "./consents.ts";
 import { createProvider, type ProviderOptions } from "./provider.ts";
 import { endpoints } from "./provider-configuration.ts";
 import { mcpScope, type ResourceMetadata, Resources } from "./resources.ts";
@@ -98,7 +98,7 @@ export class McpAuthorizationServer {
   async takeConsent({ uid, clientId, clientName }: ConsentRequest, csrfToken: string, isGiven: boolean): Promise<boolean> {
     const isTaken = await this.#consents.take(uid, csrfToken);
     const event = isTaken && isGiven ? "consent_given" : "consent_refused";
-    this.#options.audit.record({ event, client: clientId, name: clientName?.slice(0, 200), isTaken });
+    this.#options.audit.record({ event, client: clientId, name: clientName, isTaken });
     return isTaken;
   }
 
@@ -111,7 +111,8 @@ export class McpAuthorizationServer {
 
   /** Whether the authorization request can still be finished. */
   async isOpen(uid: string): Promise<boolean> {
-    return (await (await this.#load()).Interaction.find(uid)) !== undefined;
+    const [client, interaction] = await Promise.all([this.#consents.answered(uid), (await this.#load()).Interaction.find(uid)]);
+    return client !== undefined && interaction !== undefined;
   }
 
   /**
@@ -121,9 +122,9 @@ export class McpAuthorizationServer {
   async complete(uid: string, login: VerifiedLogin): Promise<string | undefined> {
     const provider = await this.#load();
     const { records, clock, logout } = this.#options;
+    const client = await this.#consents.answered(uid);
+    const record = await this.#signIn(client, login);
     const interaction = await provider.Interaction.find(uid);
-    const client = interaction === undefined ? undefined : await provider.Client.find(String(interaction.params.client_id));
-    const record = await this.#signIn(client?.clientId ?? "", client?.clientName, login);
     if (interaction === undefined || client === undefined) {
       await logout.end(record.id, "grant_ended");
       return undefined;
@@ -145,8 +146,9 @@ export class McpAuthorizationServer {
     this.#stop();
   }
 
-  async #signIn(clientId: string, clientName: string | undefined, login: VerifiedLogin): Promise<LoginSession> {
+  async #signIn(client: ConsentClient | undefined, login: VerifiedLogin): Promise<LoginSession> {
     const { sessions, logins } = this.#options;
+    const { clientId = "", clientName } = client ?? {};
     const { issuer, subject } = login.principal;
     const [waiting] = (await sessions.listByUser(issuer, subject)).filter(
       ({ state, origin, principal }) =>
@@ -156,7 +158,7 @@ export class McpAuthorizationServer {
         principal.clientId === login.principal.clientId,
     );
     if (waiting !== undefined) return logins.repair(waiting.handle, login);
-    return logins.start(login, { kind: "mcp_client", clientId, clientName: clientName?.slice(0, 200) });
+    return logins.start(login, { kind: "mcp_client", clientId, clientName });
   }
 
   #load(): Promise<Provider> {

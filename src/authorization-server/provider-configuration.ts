@@ -5,7 +5,7 @@ import { mcpScope, type Resources } from "./resources.ts";
 import { signingAlgorithm } from "./signing-keys.ts";
 
 /** Where the consent page lives; what follows is the name of the authorization request. */
-export const consentPath = "/oauth/consent/";
+const consentPath = "/oauth/consent/";
 
 /** The paths of the endpoints. */
 export const endpoints = {

@@ -1,16 +1,17 @@
 import type { EventEmitter } from "node:events";
 import type ProviderClass from "oidc-provider";
-import type { errors, KoaContextWithOIDC, TokenEndpointGrantContext } from "oidc-provider";
+import type { ErrorOut, errors, KoaContextWithOIDC, TokenEndpointGrantContext } from "oidc-provider";
 import type { Audit } from "../audit/audit.ts";
 import type { Clock } from "../clock.ts";
 import type { Logger } from "../logger.ts";
 import type { AuthorizationServerRecordStore } from "../session/store.ts";
+import { isMetadataDocument } from "./client-metadata.ts";
 import { fetchMetadataDocument, type ProviderFetch } from "./metadata-document-fetch.ts";
 import { endpoints, type Lifetimes, providerConfiguration } from "./provider-configuration.ts";
 import { createRecordAdapter } from "./record-adapter.ts";
 import { refreshGrant } from "./refresh-grant.ts";
 import { RefreshReplies } from "./refresh-replies.ts";
-import type { Resources } from "./resources.ts";
+import { mcpScope, type Resources } from "./resources.ts";
 import type { SigningKeys } from "./signing-keys.ts";
 import { TokenBucket } from "./token-bucket.ts";
 
@@ -35,7 +36,7 @@ export interface ProviderOptions {
 /** How long the second presentation of a refresh token gets the first one's answer. */
 const graceMs = 30_000;
 /** A client that registered itself and that nobody has consented to is forgotten. */
-export const unusedClientSeconds = 7 * 24 * 3600;
+const unusedClientSeconds = 7 * 24 * 3600;
 /** Metadata documents that are fetched at the request of anybody: so many at once, then one a second. */
 const fetchesAtOnce = 30;
 const fetchEveryMs = 1_000;
@@ -102,7 +103,7 @@ export async function createProvider(options: ProviderOptions): Promise<Provider
       invalidMetadata: (description) => new providerErrors.InvalidClientMetadata(description),
       renderError: (context, out) => {
         context.type = "html";
-        context.body = options.errorPage(out.error_description ?? "The request could not be answered.", out.error);
+        context.body = options.errorPage(describe(context, out), out.error);
       },
     }),
   );
@@ -116,6 +117,14 @@ export async function createProvider(options: ProviderOptions): Promise<Provider
   });
   watch(provider, { logger, audit });
   return provider;
+}
+
+/** What went wrong, for people. A metadata document that cannot be had is the one thing that an operator can do something about. */
+function describe(context: KoaContextWithOIDC, { error, error_description: description }: ErrorOut): string {
+  const id = context.query["client_id"];
+  if (error === "invalid_client" && typeof id === "string" && isMetadataDocument(id))
+    return `This server could not use the description that the application has at ${URL.parse(id)?.host ?? "its address"}. If this server has no way to the internet, have the application register itself instead (RFC 7591), or connect with a connection key.`;
+  return description ?? "The request could not be answered.";
 }
 
 function watch(provider: ProviderClass, { logger, audit }: Pick<ProviderOptions, "logger" | "audit">): void {
@@ -145,7 +154,7 @@ function dropCookie(context: KoaContextWithOIDC | { readonly response: KoaContex
 /** Of the metadata (RFC 8414) what is said of OpenID Connect is left out: no ID token is to be had here. */
 function onlyOAuth(metadata: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
   const kept = Object.entries(metadata).filter(([name]) => !/^(claims?_|id_token_|subject_types|request_)/.test(name));
-  return { ...Object.fromEntries(kept), response_modes_supported: ["query"] };
+  return { ...Object.fromEntries(kept), response_modes_supported: ["query"], scopes_supported: [mcpScope] };
 }
 
 function unavailable(error: errors.OIDCProviderError): errors.OIDCProviderError {

@@ -7,7 +7,7 @@ import { type HttpTransport, McpClient } from "./e2e-clients.ts";
 import type { Answer, HttpBrowser } from "./e2e-http-browser.ts";
 
 /** Where the answer goes. Nobody listens there: the code is read from the address. */
-export const redirectUrl = "http://localhost:33418/callback";
+const redirectUrl = "http://localhost:33418/callback";
 
 /** An MCP client that knows nothing but the address of its server: the SDK's own client, with what it keeps in memory. */
 export class OAuthClient implements OAuthClientProvider {
@@ -140,7 +140,7 @@ export function onwardOf(page: Answer): URL {
 }
 
 /** Consents and signs in at the authorization server's form; gives the client's address with the answer, unvisited. */
-export async function allow(browser: HttpBrowser, authorizationUrl: URL, user: string): Promise<URL> {
+async function allow(browser: HttpBrowser, authorizationUrl: URL, user: string): Promise<URL> {
   const page = await answerConsent(browser, await openConsent(browser, authorizationUrl), "allow");
   const callback = await browser.submitLoginForm(await browser.open(onwardOf(page)), user);
   return follow(browser, callback);
@@ -158,7 +158,7 @@ export async function follow(browser: HttpBrowser, address: URL): Promise<URL> {
   return next;
 }
 
-export function codeOf(answer: URL): string {
+function codeOf(answer: URL): string {
   const code = answer.searchParams.get("code");
   if (code === null) throw new Error(`No code, but ${answer.search}`);
   return code;
