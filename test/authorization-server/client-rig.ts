@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
+import { setImmediate } from "node:timers/promises";
 import { McpAuthorizationServer } from "../../src/authorization-server/mcp-authorization-server.ts";
 import type { ProviderFetch } from "../../src/authorization-server/metadata-document-fetch.ts";
 import { AuthorizationServerPaths } from "../../src/http/authorization-server-paths.ts";
@@ -16,6 +17,12 @@ export interface ClientRigOptions {
   /** How many processes share the store. Default 1. */
   readonly replicas?: number;
   readonly fetch?: ProviderFetch;
+  /** What browsers and clients are told; default: the first process's own address. */
+  readonly publicUrl?: string;
+  /** Where the authorization server's state is; default: in memory. */
+  readonly records?: AuthorizationServerRecordStore;
+  /** Before and after each access to the store. Default: others get their turn. */
+  readonly pause?: () => Promise<void>;
 }
 
 export interface TokenAnswer {
@@ -32,18 +39,23 @@ export class ClientRig {
   readonly store = new MemoryStore(() => this.clock.now());
   readonly replica: Replica = makeReplica({ clock: this.clock, server: this.company, store: this.store });
   readonly servers: McpAuthorizationServer[] = [];
+  readonly records: AuthorizationServerRecordStore;
   readonly #listeners: Listener[] = [];
 
+  constructor(records?: AuthorizationServerRecordStore) {
+    this.records = records ?? this.store.authorizationServerRecords;
+  }
+
   static async start(options: ClientRigOptions = {}): Promise<ClientRig> {
-    const rig = new ClientRig();
+    const rig = new ClientRig(options.records);
     const { clock, store, replica } = rig;
     for (let index = 0; index < (options.replicas ?? 1); index += 1) {
       const listener = await listen({ host: "127.0.0.1", port: 0, clock });
       rig.#listeners.push(listener);
       const { core, logins, logout } = replica;
       const server = new McpAuthorizationServer({
-        publicUrl: rig.url,
-        records: remote(store.authorizationServerRecords),
+        publicUrl: options.publicUrl ?? rig.url,
+        records: remote(rig.records, options.pause ?? (() => setImmediate())),
         usedIds: store.usedIds,
         sessions: core.sessions,
         logins,
@@ -106,7 +118,7 @@ export class ClientRig {
   /** Consents and signs in as this user; gives the code and its verifier. */
   async code(clientId: string, user: string, more: Readonly<Record<string, string>> = {}) {
     const { browser, verifier, uid } = await this.authorize(clientId, more);
-    await this.store.authorizationServerRecords.put({
+    await this.records.put({
       kind: "Consent",
       id: uid,
       content: JSON.stringify({ clientId, csrfToken: "c" }),
@@ -171,8 +183,7 @@ function form(fields: Fields): URLSearchParams {
 }
 
 /** The store as it is when it is far away: others get their turn before each answer. */
-function remote(records: AuthorizationServerRecordStore): AuthorizationServerRecordStore {
-  const pause = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+function remote(records: AuthorizationServerRecordStore, pause: () => Promise<void>): AuthorizationServerRecordStore {
   const far = async <T>(run: () => Promise<T>): Promise<T> => {
     await pause();
     const result = await run();

@@ -1,4 +1,12 @@
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
+import { silentAudit } from "../../src/audit/audit.ts";
+import { systemClock } from "../../src/clock.ts";
+import { silentLogger } from "../../src/logger.ts";
+import { openSqliteStore } from "../../src/store/sqlite/sqlite-store.ts";
 import { mustString } from "../support/e2e-json.ts";
 import { ClientRig } from "./client-rig.ts";
 
@@ -12,12 +20,12 @@ const graceMs = 30_000;
 const invalidGrant = { status: 400, json: { error: "invalid_grant" } };
 
 /** Lets waiting requests look again until all have their answer. */
-async function answered<T>(all: readonly Promise<T>[]): Promise<readonly T[]> {
+async function answered<T>(all: readonly Promise<T>[], { clock } = rig): Promise<readonly T[]> {
   let isDone = false;
   const result = Promise.all(all).finally(() => {
     isDone = true;
   });
-  while (!isDone) await rig.clock.advance(25);
+  while (!isDone) await clock.advance(25);
   return result;
 }
 
@@ -183,4 +191,60 @@ describe("grant and login session", () => {
     // The signing key and the record just written.
     expect(authorizationServerRecords.size).toBe(2);
   });
+});
+
+test("whatever the order in which two replicas get at the store, all presentations within the grace get one answer (I1)", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.scheduler(), fc.array(fc.constantFrom(0, 1), { minLength: 2, maxLength: 4 }), async (scheduler, replicas) => {
+      let isRacing = false;
+      const one = await ClientRig.start({ replicas: 2, pause: async () => (isRacing ? scheduler.schedule(Promise.resolve()) : undefined) });
+      try {
+        const { clientId, accessToken, refreshToken } = await one.grant("alice");
+        isRacing = true;
+        const all = replicas.map((index) => one.refresh(clientId, refreshToken, {}, index));
+        const answers = await scheduler.waitFor(answered(all, one));
+        isRacing = false;
+        expect(new Set(answers.map(({ json }) => JSON.stringify(json))).size).toBe(1);
+        expect(answers[0]?.status).toBe(200);
+        expect((await one.loginOf(accessToken))?.state).toBe("live");
+        expect((await one.refresh(clientId, mustString(answers[0]?.json ?? {}, "refresh_token"))).status).toBe(200);
+      } finally {
+        await one.stop();
+      }
+    }),
+    { numRuns: 15 },
+  );
+});
+
+test("behind a proxy, addresses are those of the public origin, and cookies are for https alone", async () => {
+  const one = await ClientRig.start({ publicUrl: "https://latchkey.example" });
+  onTestFinished(() => one.stop());
+  const { answer } = await one.authorize(await one.clientId());
+  expect(answer.headers.get("location")).toMatch(/^\/oauth\/consent\//);
+  const cookies = answer.headers.getSetCookie();
+  expect(cookies).toHaveLength(2);
+  for (const cookie of cookies)
+    expect(cookie).toMatch(/^__Secure-latchkey_oauth_\w+=[\w-]+; path=\/oauth\/.*; samesite=lax; secure; httponly$/i);
+  const metadata: unknown = await (await fetch(`${one.url}/.well-known/oauth-authorization-server`)).json();
+  expect(metadata).toMatchObject({ issuer: "https://latchkey.example", token_endpoint: "https://latchkey.example/oauth/token" });
+});
+
+test("in a SQLite file nothing of it stands in clear, and it works there", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "latchkey-clients-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const options = { file: join(folder, "latchkey.db"), keys: [], clock: systemClock, logger: silentLogger, audit: silentAudit };
+  const { store } = await openSqliteStore(options);
+  const one = await ClientRig.start({ replicas: 2, records: store.authorizationServerRecords });
+  const { clientId, accessToken, refreshToken } = await one.grant("alice", { client_name: "a name to look for" });
+  const answers = await answered([one.refresh(clientId, refreshToken), one.refresh(clientId, refreshToken, {}, 1)], one);
+  expect(answers[0]).toEqual(answers[1]);
+  expect(answers[0]?.status).toBe(200);
+  await one.stop();
+  await store.close();
+  const files = readdirSync(folder, { withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map(({ name }) => readFileSync(join(folder, name)).toString("latin1"));
+  const given = answers.flatMap(({ json }) => [json.access_token, json.refresh_token]);
+  for (const secret of [accessToken, refreshToken, clientId, "a name to look for", ...given.map(String)])
+    for (const text of files) expect(text).not.toContain(secret);
 });
