@@ -2,6 +2,18 @@
 export type RefuseMetadata = (description: string) => Error;
 
 const loopbackHosts: ReadonlySet<string> = new Set(["localhost", "127.0.0.1", "[::1]"]);
+/** There is one scope, and every client gets it; there are no ID tokens, no logout pages, and no addresses to fetch keys from. */
+const ignored: readonly string[] = [
+  "scope",
+  "post_logout_redirect_uris",
+  "jwks",
+  "jwks_uri",
+  "sector_identifier_uri",
+  "id_token_signed_response_alg",
+  "default_max_age",
+  "require_auth_time",
+  "default_acr_values",
+];
 const mostRedirectUris = 20;
 const longestName = 200;
 
@@ -20,9 +32,7 @@ export function normalizeClientMetadata(metadata: Record<string, unknown>, refus
   metadata["application_type"] = uris.some((uri) => isLoopback(uri) || !isWeb(uri)) ? "native" : "web";
   metadata["grant_types"] = ["authorization_code", "refresh_token"];
   metadata["response_types"] = ["code"];
-  // There is one scope, and every client gets it.
-  delete metadata["scope"];
-  delete metadata["post_logout_redirect_uris"];
+  for (const name of ignored) delete metadata[name];
   // Whoever has a public document has no secret; what stands here was filled in where it says nothing.
   if (typeof id === "string" && isMetadataDocument(id) && metadata["token_endpoint_auth_method"] === "client_secret_basic")
     metadata["token_endpoint_auth_method"] = "none";

@@ -114,6 +114,16 @@ describe("a client that registers itself", () => {
       { grant_types: ["authorization_code", "refresh_token"] },
     ],
     [
+      "may name what is not used here, and nothing is fetched for it",
+      {
+        sector_identifier_uri: "https://127.0.0.1/s",
+        jwks_uri: "https://127.0.0.1/k",
+        id_token_signed_response_alg: "RS256",
+        default_max_age: 5,
+      },
+      { application_type: "native" },
+    ],
+    [
       "may have a scheme of its own",
       { redirect_uris: ["cursor://anysphere.cursor-retrieval/oauth/callback"] },
       { application_type: "native" },
@@ -122,6 +132,7 @@ describe("a client that registers itself", () => {
     ["may be both", { redirect_uris: ["https://vscode.dev/redirect", "http://127.0.0.1/"] }, { application_type: "native" }],
   ])("%s", async (_name, metadata, expected) => {
     expect(await rig.register(metadata)).toMatchObject({ status: 201, json: expected });
+    expect(fetched).toEqual([]);
   });
 
   test.each<[string, Fields]>([
