@@ -5,7 +5,7 @@ import type { Config } from "../config/schema.ts";
 import { Heartbeat } from "../heartbeat/heartbeat.ts";
 import { ReplicaPresence } from "../heartbeat/replica-presence.ts";
 import type { Logger } from "../logger.ts";
-import { createServerFactory } from "../mcp/server-factory.ts";
+import { createServerFactory, type ServerFactory } from "../mcp/server-factory.ts";
 import { AuthorizationServers } from "../oidc/authorization-servers.ts";
 import type { LoginSessionHandle } from "../session/login-session.ts";
 import { LoginSessions } from "../session/login-sessions.ts";
@@ -63,6 +63,7 @@ export interface Core {
   readonly imports: Imports;
   readonly logout: Logout;
   readonly registry: ConnectionRegistry;
+  readonly servers: ServerFactory;
   readonly audit: Audit;
   readonly tools: ToolTable;
   readonly heartbeat: Heartbeat;
@@ -173,6 +174,7 @@ export function composeCore(options: CoreOptions): Core {
     imports: new Imports(core, authorizationServers, logins, store.importIntents),
     logout,
     registry,
+    servers,
     audit,
     tools,
     heartbeat,

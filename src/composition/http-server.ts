@@ -98,6 +98,11 @@ function serve(options: HttpServerOptions, listener: Listener, publicUrl: string
     clock,
     logger,
     audit,
+    modern: {
+      servers: core.servers,
+      maxExchanges: config.limits.maxConnections,
+      maxExchangesPerLoginSession: config.limits.maxConnectionsPerLogin,
+    },
     settings: { maxBodyBytes: config.limits.bodyBytes, drainSeconds, challenge: (path) => clientAuthorization.challenge(path) },
   });
   const servers = Object.entries(config.authorizationServers).map(([name, { issuer }]) => ({ name, issuer }));

@@ -91,14 +91,10 @@ export class HttpGate {
   }
 
   /** False, and answered: the connection has closed since it was found, or the key was removed since the request came. */
-  stillOpen(connection: Connection, { request, response, credential }: McpRequest): boolean {
-    const { state } = connection.login.current();
-    if (this.#options.registry.isKeyRemoved(credential)) this.#unauthorized(request, response, removedProblem);
-    else if (state === "ended") this.#unauthorized(request, response, endedProblem);
-    // Such a client can sign in again by itself: a tool error would only tell its user to.
-    else if (state === "login_required" && credential.kind === "access_token") this.#unauthorized(request, response, requiredProblem);
-    else if (connection.isOpen) return true;
-    else this.#notFound(response);
+  stillOpen(connection: Connection, mcp: McpRequest): boolean {
+    if (!this.mayUse(connection.login.current(), mcp)) return false;
+    if (connection.isOpen) return true;
+    this.#notFound(mcp.response);
     return false;
   }
 
@@ -124,28 +120,10 @@ export class HttpGate {
           this.#unauthorized(request, response, removedProblem);
           return undefined;
         case "full":
-          sendProblem(
-            response,
-            {
-              status: 503,
-              title: "Service Unavailable",
-              code: "rate_limited",
-              detail: "This server has as many connections as it takes. Try again later.",
-            },
-            { "retry-after": String(outcome.retryAfterSeconds) },
-          );
+          this.full(response, outcome.retryAfterSeconds);
           return undefined;
         case "login_session_full":
-          sendProblem(
-            response,
-            {
-              status: 429,
-              title: "Too Many Requests",
-              code: "rate_limited",
-              detail: "This login session has as many connections in use as it may have. Close one.",
-            },
-            { "retry-after": String(outcome.retryAfterSeconds) },
-          );
+          this.loginSessionFull(response, outcome.retryAfterSeconds);
           return undefined;
         case "closing":
           this.shuttingDown(response);
@@ -157,11 +135,14 @@ export class HttpGate {
     }
   }
 
-  /** The body's size, type and JSON are checked. */
-  async readMessages({
-    request,
-    response,
-  }: McpRequest): Promise<{ readonly messages: readonly ClientMessage[]; readonly isBatch: boolean } | undefined> {
+  /** The body's size and JSON are checked. */
+  async readMessages(mcp: McpRequest): Promise<{ readonly messages: readonly ClientMessage[]; readonly isBatch: boolean } | undefined> {
+    const text = await this.readText(mcp);
+    return text === undefined ? undefined : this.parse(mcp, text);
+  }
+
+  /** The body, within the limit. */
+  async readText({ request, response }: McpRequest): Promise<string | undefined> {
     const { maxBodyBytes } = this.#options;
     const body = await readBody(request, maxBodyBytes);
     switch (body.kind) {
@@ -176,13 +157,16 @@ export class HttpGate {
           detail: `A message may have at most ${maxBodyBytes} bytes (${describeMiB(maxBodyBytes)}). This one is larger and was not read.`,
         });
         return undefined;
-      case "text": {
-        const parsed: ParsedMessages = parseMessages(body.text);
-        if (parsed.kind === "messages") return parsed;
-        sendRpcError(response, 400, { id: parsed.id, rpcCode: parsed.code, message: parsed.problem, code: "invalid_request" });
-        return undefined;
-      }
+      case "text":
+        return body.text;
     }
+  }
+
+  parse({ response }: McpRequest, text: string): { readonly messages: readonly ClientMessage[]; readonly isBatch: boolean } | undefined {
+    const parsed: ParsedMessages = parseMessages(text);
+    if (parsed.kind === "messages") return parsed;
+    sendRpcError(response, 400, { id: parsed.id, rpcCode: parsed.code, message: parsed.problem, code: "invalid_request" });
+    return undefined;
   }
 
   /** Whether the request says that its body is JSON. */
@@ -211,6 +195,47 @@ export class HttpGate {
       code: "invalid_request",
     });
     return false;
+  }
+
+  full(response: ServerResponse, retryAfterSeconds: number): void {
+    sendProblem(
+      response,
+      {
+        status: 503,
+        title: "Service Unavailable",
+        code: "rate_limited",
+        detail: "This server has as many connections as it takes. Try again later.",
+      },
+      { "retry-after": String(retryAfterSeconds) },
+    );
+  }
+
+  loginSessionFull(response: ServerResponse, retryAfterSeconds: number): void {
+    sendProblem(
+      response,
+      {
+        status: 429,
+        title: "Too Many Requests",
+        code: "rate_limited",
+        detail: "This login session has as many connections in use as it may have. Close one.",
+      },
+      { "retry-after": String(retryAfterSeconds) },
+    );
+  }
+
+  /** False, and answered: a login session in this state takes no request of this credential, or the key was removed meanwhile. */
+  mayUse(login: LoginSession | undefined, { request, response, credential }: McpRequest): login is LoginSession {
+    if (this.#options.registry.isKeyRemoved(credential)) this.#unauthorized(request, response, removedProblem);
+    else if (login === undefined || login.state === "ended") this.#unauthorized(request, response, endedProblem);
+    // Such a client can sign in again by itself: a tool error would only tell its user to.
+    else if (login.state === "login_required" && credential.kind === "access_token") this.#unauthorized(request, response, requiredProblem);
+    else return true;
+    return false;
+  }
+
+  /** The store could not be asked, or something else went wrong on the way. */
+  unavailable(response: ServerResponse, thrown: unknown): void {
+    this.#unavailable(response, thrown);
   }
 
   shuttingDown(response: ServerResponse): void {

@@ -9,6 +9,7 @@ import type { HostCheck } from "./host-check.ts";
 import { sendEmpty, sendProblem } from "./http-answers.ts";
 import { type Challenge, HttpGate } from "./http-gate.ts";
 import type { HttpTransport } from "./http-transport.ts";
+import { ModernHttp, type ModernHttpOptions } from "./modern-http.ts";
 import { Sse } from "./sse.ts";
 import { StreamableHttp } from "./streamable-http.ts";
 
@@ -38,6 +39,8 @@ export interface McpHttpOptions {
   readonly logger: Logger;
   readonly audit: Audit;
   readonly settings?: Partial<McpHttpSettings> | undefined;
+  /** The servers of the modern era; undefined: it is not served. */
+  readonly modern?: Pick<ModernHttpOptions, "servers" | "maxExchanges" | "maxExchangesPerLoginSession"> | undefined;
   /** Other transports than the two of the legacy era. */
   readonly transports?: readonly HttpTransport[] | undefined;
 }
@@ -45,7 +48,8 @@ export interface McpHttpOptions {
 /** What a page of a configured foreign origin may send and read on `/mcp`. */
 const preflightHeaders = {
   "access-control-allow-methods": "GET, POST, DELETE",
-  "access-control-allow-headers": "authorization, content-type, accept, mcp-session-id, mcp-protocol-version, last-event-id",
+  "access-control-allow-headers":
+    "authorization, content-type, accept, mcp-session-id, mcp-protocol-version, mcp-method, mcp-name, last-event-id",
   "access-control-max-age": "7200",
 };
 
@@ -58,6 +62,7 @@ export class McpHttp {
   readonly #settings: McpHttpSettings;
   readonly #gate: HttpGate;
   readonly #routes = new Map<string, { readonly transport: HttpTransport; readonly methods: readonly string[] }>();
+  readonly #modern: ModernHttp | undefined;
   #isClosing = false;
 
   constructor(options: McpHttpOptions) {
@@ -67,7 +72,10 @@ export class McpHttp {
     const { maxBodyBytes, streamLimitBytes, challenge } = this.#settings;
     const gate = new HttpGate({ registry, authenticator, loginSessions, challenge, maxBodyBytes, logger, audit });
     this.#gate = gate;
-    const own = [new StreamableHttp({ gate, clock, logger, streamLimitBytes }), new Sse({ gate, logger, streamLimitBytes })];
+    const modern =
+      options.modern === undefined ? undefined : new ModernHttp({ ...options.modern, registry, gate, loginSessions, clock, logger });
+    this.#modern = modern;
+    const own = [new StreamableHttp({ gate, clock, logger, streamLimitBytes, modern }), new Sse({ gate, logger, streamLimitBytes })];
     for (const transport of options.transports ?? own)
       for (const [path, methods] of transport.routes) this.#routes.set(path, { transport, methods });
   }
@@ -97,7 +105,8 @@ export class McpHttp {
   /** Takes nothing new, lets running calls finish for `drainSeconds`, then closes all connections. */
   async close(): Promise<void> {
     this.#isClosing = true;
-    await this.#options.registry.drain(this.#settings.drainSeconds * 1000);
+    const limitMs = this.#settings.drainSeconds * 1000;
+    await Promise.all([this.#options.registry.drain(limitMs), this.#modern?.close(limitMs)]);
     this.#options.registry.close();
   }
 

@@ -50,6 +50,21 @@ const initialize = {
 };
 const whoami = (id: number) => ({ jsonrpc: "2.0", id, method: "tools/call", params: { name: "whoami", arguments: {} } });
 
+/** The same call in the modern era: a request that stands for itself. */
+const modernWhoami = {
+  ...whoami(1),
+  params: {
+    name: "whoami",
+    arguments: {},
+    _meta: {
+      "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+      "io.modelcontextprotocol/clientInfo": { name: "raw", version: "1" },
+      "io.modelcontextprotocol/clientCapabilities": {},
+    },
+  },
+};
+const modernHeaders = { "mcp-protocol-version": "2026-07-28", "mcp-method": "tools/call", "mcp-name": "whoami" };
+
 async function open(client: OAuthClient): Promise<Readonly<Record<string, string>>> {
   const { headers } = await post("/mcp", client, initialize);
   return { "mcp-session-id": headers.get("mcp-session-id") ?? "" };
@@ -127,6 +142,14 @@ describe("an access token", () => {
   });
 });
 
+test("an access token is good in both eras, for its own login session (R9)", async () => {
+  const [nick, olga] = [await signedIn("nick"), await signedIn("olga")];
+  const answers = await Promise.all([nick, olga].map((client) => post("/mcp", client, modernWhoami, modernHeaders)));
+  expect(answers.map(({ status }) => status)).toEqual([200, 200]);
+  expect(answers.map(({ text }) => /"subject":"(\w+)"/.exec(text)?.[1])).toEqual(["nick", "olga"]);
+  expect((await post("/mcp", undefined, modernWhoami, modernHeaders)).headers.get("www-authenticate")).toContain("resource_metadata=");
+});
+
 describe("a login session of an MCP client", () => {
   test("that died at the company's server: 401 and invalid_grant, then the next sign-in repairs it and its connection goes on", async () => {
     const client = await signedIn("ivan");
@@ -142,6 +165,7 @@ describe("a login session of an MCP client", () => {
     expect(refused.status).toBe(401);
     expect(refused.headers.get("www-authenticate")).toContain('error="invalid_token"');
     expect((await post("/mcp", client, initialize)).status).toBe(401);
+    expect((await post("/mcp", client, modernWhoami, modernHeaders)).status).toBe(401);
     expect(await client.refresh()).toMatchObject({ status: 400, json: { error: "invalid_grant" } });
     await client.signIn(world.browser(), "ivan");
     expect(handleOf(client)).toBe(handle);

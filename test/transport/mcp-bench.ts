@@ -36,6 +36,7 @@ export interface BenchOptions {
   readonly corsOrigins?: readonly string[];
   readonly tools?: readonly Tool[];
   readonly server?: Partial<ServerFactoryOptions>;
+  readonly modern?: { readonly maxExchanges?: number; readonly maxExchangesPerLoginSession?: number };
 }
 
 const anything = { type: "object", properties: { label: { type: "string" } }, additionalProperties: true } as const;
@@ -105,6 +106,7 @@ export class McpBench {
       clock,
       logger,
       audit,
+      modern: { servers, maxExchanges: 100, maxExchangesPerLoginSession: 10, ...options.modern },
       settings: options.http,
     });
     this.#http = createServer((request, response) => void this.mcp.handle(request, response));
