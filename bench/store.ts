@@ -8,11 +8,10 @@ import { DatabaseSync } from "node:sqlite";
 import { parseArgs } from "node:util";
 import { silentAudit } from "../src/audit/audit.ts";
 import { systemClock } from "../src/clock.ts";
-import type { LoginSession } from "../src/session/login-session.ts";
-import { newHandle, newLoginSessionId } from "../src/session/random.ts";
 import { openSqliteStore } from "../src/store/sqlite/sqlite-store.ts";
+import { aRecord, inLanes, rate } from "./measuring/login-sessions.ts";
 import { median, medianRatio, print, rounded, table } from "./measuring/report.ts";
-import { brandAccessToken, brandRefreshToken, logger } from "./servers/latchkey-core.ts";
+import { logger } from "./servers/latchkey-core.ts";
 
 const { values } = parseArgs({
   options: {
@@ -36,7 +35,7 @@ const bareRead = bare.prepare("SELECT json FROM records WHERE id = ?");
 
 let records = Array.from({ length: loginSessions }, (_, index) => aRecord(index));
 for (const record of records) bareInsert.run(record.id, record.version, JSON.stringify(record));
-await inLanes(records, (record) => store.loginSessions.insert(record));
+await inLanes(records, atOnce, (record) => store.loginSessions.insert(record));
 
 interface Figures {
   readonly commits: number;
@@ -47,16 +46,16 @@ interface Figures {
 const series: Figures[] = [];
 for (let slice = -1; slice < slices; slice += 1) {
   records = records.map((record) => ({ ...record, version: record.version + 1, generation: record.generation + 1 }));
-  const commits = await rate(() =>
-    inLanes(records, async (record) => {
+  const commits = await rate(loginSessions, () =>
+    inLanes(records, atOnce, async (record) => {
       if (!(await store.loginSessions.commit(record)).committed) throw new Error("a commit was refused");
     }),
   );
-  const bareCommits = await rate(async () => {
+  const bareCommits = await rate(loginSessions, async () => {
     for (const record of records) bareCommit.run(record.version, JSON.stringify(record), record.id, record.version - 1);
   });
-  const reads = await rate(() => inLanes(records, (record) => store.loginSessions.get(record.id)));
-  const bareReads = await rate(async () => {
+  const reads = await rate(loginSessions, () => inLanes(records, atOnce, (record) => store.loginSessions.get(record.id)));
+  const bareReads = await rate(loginSessions, async () => {
     for (const record of records) JSON.parse(String(bareRead.get(record.id)?.["json"]));
   });
   // The first warms up.
@@ -85,44 +84,3 @@ print(
     ],
   ),
 );
-
-function aRecord(index: number): LoginSession {
-  // As long as a JWT.
-  const token = `token-${index}-`.padEnd(900, "x");
-  return {
-    id: newLoginSessionId(),
-    handle: newHandle(),
-    authorizationServer: "main",
-    principal: { issuer: "https://login.example.com", subject: `user-${index}`, clientId: "bench" },
-    profile: {},
-    origin: { kind: "browser" },
-    createdAt: index,
-    lastUsedAt: index,
-    epoch: 1,
-    generation: 1,
-    version: 1,
-    state: "live",
-    refreshToken: brandRefreshToken(`refresh-${index}`),
-    accessTokens: [{ target: { scopes: [] }, accessToken: brandAccessToken(token), grantedScopes: [], obtainedAt: 1, expiresAt: 2 }],
-    attempts: [],
-    observed: { rotation: "unknown", introspection: "unknown" },
-    health: { failures: 0, refusals: 0 },
-    revocation: "none",
-    debts: [],
-    nextDueAt: index,
-  };
-}
-
-async function inLanes(all: readonly LoginSession[], run: (record: LoginSession) => Promise<unknown>): Promise<void> {
-  let next = 0;
-  const lane = async (): Promise<void> => {
-    for (let record = all[next++]; record !== undefined; record = all[next++]) await run(record);
-  };
-  await Promise.all(Array.from({ length: atOnce }, lane));
-}
-
-async function rate(run: () => Promise<unknown>): Promise<number> {
-  const begun = performance.now();
-  await run();
-  return (loginSessions / (performance.now() - begun)) * 1000;
-}

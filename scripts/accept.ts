@@ -8,6 +8,6 @@ const { values } = parseArgs({ options: { minutes: { type: "string", default: "1
 const vitest = fileURLToPath(new URL("../node_modules/vitest/vitest.mjs", import.meta.url));
 const run = spawnSync(process.execPath, [vitest, "run", "--project", "long"], {
   stdio: "inherit",
-  env: { ...process.env, LATCHKEY_SOAK_MINUTES: values.minutes, LATCHKEY_SIMULATED_USER_HOURS: "100000" },
+  env: { ...process.env, LATCHKEY_SOAK_MINUTES: values.minutes, LATCHKEY_KILLS: "100", LATCHKEY_SIMULATED_USER_HOURS: "100000" },
 });
 process.exitCode = run.status ?? 1;

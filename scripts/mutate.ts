@@ -1,10 +1,10 @@
 // Mutation testing of the folders that decide over tokens, file by file (docs/mutation.md):
-//   npm run mutate -- [FILE or FOLDER ...] [--minutes 30] [--concurrency 1] [--force]
+//   npm run mutate -- [FILE or FOLDER ...] [--minutes 30] [--concurrency 1] [--quick] [--force]
 // What was found before is kept in reports/mutation/ and only looked at again where source or tests have changed;
-// --force looks at everything again.
+// --force looks at everything again; --quick leaves the slow tests out, which can only add to the score.
 import { spawnSync } from "node:child_process";
 import { globSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { parseArgs } from "node:util";
 import { mutationReport } from "./mutation-report.ts";
@@ -12,7 +12,12 @@ import { mutationReport } from "./mutation-report.ts";
 const root = join(import.meta.dirname, "..");
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { minutes: { type: "string" }, concurrency: { type: "string", default: "1" }, force: { type: "boolean", default: false } },
+  options: {
+    minutes: { type: "string" },
+    concurrency: { type: "string", default: "1" },
+    quick: { type: "boolean", default: false },
+    force: { type: "boolean", default: false },
+  },
 });
 
 const wanted = positionals.length > 0 ? positionals : ["src/session", "src/heartbeat", "src/token"];
@@ -35,12 +40,12 @@ process.exitCode = failed ? 1 : 0;
 /** First without the slow tests; then what is left alive meets those too: only that is tried again. */
 function mutate(file: string): boolean {
   console.log(`mutate ${file}`);
-  return stryker(file, "quick", values.force) && stryker(file, "all", false);
+  return stryker(file, "quick", values.force) && (values.quick || stryker(file, "all", false));
 }
 
 function stryker(file: string, tests: "quick" | "all", force: boolean): boolean {
   const bin = join(root, "node_modules/@stryker-mutator/core/bin/stryker.js");
   const options = ["--mutate", file, "--concurrency", values.concurrency, ...(force ? ["--force"] : [])];
-  const env = { ...process.env, LATCHKEY_MUTATE: tests };
+  const env = { ...process.env, LATCHKEY_MUTATE: tests, LATCHKEY_MUTATE_FIRST: basename(file, ".ts") };
   return spawnSync(process.execPath, [bin, "run", ...options], { cwd: root, stdio: "inherit", env }).status === 0;
 }

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { z } from "zod";
 
 const reportSchema = z.object({
@@ -18,6 +18,9 @@ const reportSchema = z.object({
   ),
 });
 
+/** Texts for people, and what broke outside of a test: Stryker counts neither. */
+const uncounted: ReadonlySet<string> = new Set(["Ignored", "RuntimeError", "CompileError"]);
+
 /** What Stryker last found of these files: a Markdown table with the score of each, and a line for each mutant that no test noticed. */
 export function mutationReport(root: string, files: readonly string[]): string {
   const path = join(root, "reports/mutation/incremental.json");
@@ -25,15 +28,17 @@ export function mutationReport(root: string, files: readonly string[]): string {
   const report = reportSchema.parse(JSON.parse(readFileSync(path, "utf8")));
   const rows: string[] = [];
   const unnoticed: string[] = [];
-  const total = { killed: 0, all: 0 };
+  const folders = new Map<string, { killed: number; all: number }>();
   for (const file of files) {
-    const mutants = (report.files[file]?.mutants ?? []).filter(({ status }) => status !== "Ignored");
+    const mutants = (report.files[file]?.mutants ?? []).filter(({ status }) => !uncounted.has(status));
     const alive = mutants.filter(({ status }) => status !== "Killed" && status !== "Timeout");
     if (mutants.length === 0) continue;
     const killed = mutants.length - alive.length;
     rows.push(row(file, killed, mutants.length));
-    total.killed += killed;
-    total.all += mutants.length;
+    for (const name of [`all of ${dirname(file)}`, "all"]) {
+      const total = folders.get(name) ?? { killed: 0, all: 0 };
+      folders.set(name, { killed: total.killed + killed, all: total.all + mutants.length });
+    }
     for (const { location, mutatorName, status, replacement } of alive)
       unnoticed.push(`${file}:${location.start.line} ${mutatorName} ${status}: ${(replacement ?? "").replace(/\s+/g, " ")}`);
   }
@@ -42,7 +47,7 @@ export function mutationReport(root: string, files: readonly string[]): string {
     "| file | mutants | killed | score |",
     "|---|---|---|---|",
     ...rows,
-    row("all", total.killed, total.all),
+    ...[...folders].sort(([a], [b]) => b.length - a.length || a.localeCompare(b)).map(([name, { killed, all }]) => row(name, killed, all)),
     "",
     ...unnoticed,
   ].join("\n");

@@ -35,7 +35,8 @@ export type AuditEventName =
   | "csrf_refused"
   | "issuer_paused"
   | "issuer_resumed"
-  | "record_quarantined";
+  | "record_quarantined"
+  | "store_went_back";
 
 /** A security event: what happened to whom. Fields hold handles, subjects, counts; never a token, code, cookie or key. */
 export interface AuditEvent {

@@ -23,6 +23,7 @@ import { RefreshFlights } from "../token/refresh-flights.ts";
 import { RevocationDebts } from "../token/revocation-debts.ts";
 import type { TokenCore } from "../token/token-core.ts";
 import { TokenService } from "../token/token-service.ts";
+import { UnheldTokens } from "../token/unheld-tokens.ts";
 import { createHttpTool } from "../tool/http-tool.ts";
 import { sessionTools } from "../tool/session-tools.ts";
 import type { Tool, ToolTable } from "../tool/tool.ts";
@@ -90,7 +91,7 @@ export function composeCore(options: CoreOptions): Core {
   const { concurrencyPerIssuer, refreshesPerSecondPerIssuer, intervalSeconds } = config.heartbeat;
   const owner = randomSecret();
   const presence = new ReplicaPresence({ replicas: store.replicas, replica: owner, clock, logger });
-  const core: TokenCore = {
+  const services: Omit<TokenCore, "unheld"> = {
     sessions,
     server: authorizationServers,
     issuers: new Issuers(authorizationServerPolicies(config), {
@@ -112,6 +113,7 @@ export function composeCore(options: CoreOptions): Core {
     incarnation: () => store.incarnation(),
     owner,
   };
+  const core: TokenCore = { ...services, unheld: new UnheldTokens(services) };
   sessions.onChange(
     (next) => core.issuers.noticeRefresh(next),
     () => core.issuers.isAnyTroubled,
@@ -148,7 +150,12 @@ export function composeCore(options: CoreOptions): Core {
     clock,
     logger,
     audit,
-    settings: { maxConnections, maxConnectionsPerLoginSession: maxConnectionsPerLogin, idleLimitSeconds: idleConnectionSeconds },
+    settings: {
+      maxConnections,
+      maxConnectionsPerLoginSession: maxConnectionsPerLogin,
+      idleLimitSeconds: idleConnectionSeconds,
+      replica: config.server.replica,
+    },
   });
   const heartbeat = new Heartbeat({
     store: store.loginSessions,
@@ -159,7 +166,8 @@ export function composeCore(options: CoreOptions): Core {
     concurrency: heartbeatConcurrency,
     leaseMs: heartbeatLeaseMs,
   });
-  const replay = new JournalReplay(core);
+  const imports = new Imports(core, authorizationServers, logins, store.importIntents);
+  const replay = new JournalReplay(core, imports);
   let isClosing = false;
   // What is in the journal first: the heartbeat would take its attempts for lost and present a spent refresh token again.
   const ready = Promise.all([replay.start(), presence.start()]).then(() => {
@@ -171,7 +179,7 @@ export function composeCore(options: CoreOptions): Core {
     authorizationServers,
     tokens,
     logins,
-    imports: new Imports(core, authorizationServers, logins, store.importIntents),
+    imports,
     logout,
     registry,
     servers,
@@ -182,9 +190,11 @@ export function composeCore(options: CoreOptions): Core {
     close: async (limitMs) => {
       isClosing = true;
       replay.stop();
+      imports.stop();
       // What the heartbeat works on is drained below, within the limit.
       void heartbeat.stop();
       await maintenance.drain(limitMs);
+      core.unheld.stop();
       await presence.stop();
       sessions.close();
       await store.close();

@@ -9,6 +9,7 @@ import type { DemoControls } from "../http/web-services.ts";
 import type { Logger } from "../logger.ts";
 import { BearerAuthenticator, ConnectionKeyAuthenticator } from "../session/authenticator.ts";
 import type { Tool } from "../tool/tool.ts";
+import { createClientAddress } from "../transport/client-address.ts";
 import { createHostCheck } from "../transport/host-check.ts";
 import { McpHttp } from "../transport/http-mcp.ts";
 import { type Core, composeCore } from "./core.ts";
@@ -36,7 +37,7 @@ export interface HttpServer {
 }
 
 /** How long running calls, and then running refreshes, may take when the server closes. */
-const drainSeconds = 10;
+export const drainSeconds = 10;
 const closeGraceMs = 1_000;
 /** How long an MCP client's access token lives. Short: it is not asked about anywhere. */
 const clientAccessTokenSeconds = 300;
@@ -90,11 +91,13 @@ function serve(options: HttpServerOptions, listener: Listener, publicUrl: string
     errorPage: (problem, code) =>
       htmlDocument({ title: "This did not work", text: [problem, `Error code: ${code}.`, "Begin again in the application."], links: [] }),
   });
+  const clientAddress = createClientAddress(config.server.trustedProxies);
   const mcp = new McpHttp({
     registry,
     authenticator: new BearerAuthenticator(clientAuthorization.authenticator, new ConnectionKeyAuthenticator(store.connectionKeys, clock)),
     loginSessions: sessions,
     checkHost: hostCheck,
+    clientAddress,
     clock,
     logger,
     audit,
@@ -123,6 +126,7 @@ function serve(options: HttpServerOptions, listener: Listener, publicUrl: string
       closeConnectionsOfKey: (id, keyId) => registry.closeByKey(id, keyId),
       mcp,
       hostCheck,
+      clientAddress,
       closing: closing.signal,
       demo,
     },

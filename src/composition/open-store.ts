@@ -45,9 +45,16 @@ export async function openStore(config: Config, { clock, logger }: Omit<Services
       const { openSqliteStore } = await import("../store/sqlite/sqlite-store.ts");
       return opened(clock, await openSqliteStore({ file: mustHave(config.store.file, "file"), keys: sealingKeys(config), ...services }));
     }
-    case "postgres":
-    case "redis":
-      throw new LatchkeyError("configuration_invalid", `store.type "${config.store.type}" is not wired yet.`);
+    case "postgres": {
+      const { openPostgresStore } = await import("../store/postgres/postgres-store.ts");
+      const { schema = "latchkey", maxConnections = 10 } = config.store;
+      return opened(clock, await openPostgresStore({ ...sharedSettings(config), schema, maxConnections, ...services }));
+    }
+    case "redis": {
+      const { openRedisStore } = await import("../store/redis/redis-store.ts");
+      const { keyPrefix = "latchkey", cluster = false } = config.store;
+      return opened(clock, await openRedisStore({ ...sharedSettings(config), keyPrefix, cluster, ...services }));
+    }
   }
 }
 
@@ -70,6 +77,18 @@ interface DurableStore {
 function opened(localClock: Clock, { store, refreshTokenKey, journal, clock }: DurableStore): OpenedStore {
   const connectionKeys = new CachedConnectionKeys(store.connectionKeys, localClock);
   return { store: { ...store, connectionKeys }, hashRefreshToken: refreshTokenHasher(refreshTokenKey), journal, clock };
+}
+
+/** What every store on a server needs. */
+function sharedSettings(config: Config) {
+  const { url, journalDirectory } = config.store;
+  const [active, ...others] = sealingKeys(config);
+  if (active === undefined) throw new LatchkeyError("configuration_invalid", "sealing.keys is missing.");
+  return {
+    url: mustHave(url, "url"),
+    journalDirectory: mustHave(journalDirectory, "journalDirectory"),
+    keys: [active, ...others] as const,
+  };
 }
 
 function sealingKeys({ sealing }: Config): readonly SealingKey[] {

@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { z } from "zod";
 import { isLoopbackHost } from "./loopback.ts";
 
@@ -31,6 +32,19 @@ export function address(rules: AddressRules): z.ZodString {
   return z.string().superRefine((value, context) => {
     const problem = addressProblem(value, rules);
     if (problem !== undefined) context.addIssue({ code: "custom", message: problem });
+  });
+}
+
+/** An IP address, or a range of them in CIDR notation (RFC 4632). Not every address there is: then anybody would be believed. */
+export function proxyAddress(): z.ZodString {
+  return z.string().superRefine((value, context) => {
+    const [address = "", prefix, ...rest] = value.split("/");
+    const family = isIP(address);
+    const bits = prefix !== undefined && /^\d{1,3}$/.test(prefix) ? Number(prefix) : undefined;
+    const isRange = bits !== undefined && bits <= (family === 6 ? 128 : 32);
+    if (family === 0 || rest.length > 0 || (prefix !== undefined && !isRange))
+      context.addIssue({ code: "custom", message: 'must be an IP address or a range such as "10.0.0.0/8"' });
+    else if (bits === 0) context.addIssue({ code: "custom", message: "must be fewer addresses: anybody could claim any address" });
   });
 }
 

@@ -4,7 +4,7 @@ import { type ConfigPath, type Problem, pathText, valueAt } from "./problem.ts";
 import { didYouMean } from "./spelling.ts";
 
 /** Settings that a later version has. */
-const later = ["administrators", "upstreams", "policy", "telemetry", "server.trustedProxies"];
+const later = ["administrators", "upstreams", "policy", "telemetry"];
 
 type Issue = z.core.$ZodIssue;
 

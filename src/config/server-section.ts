@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { address, count, text } from "./fields.ts";
+import { address, count, proxyAddress, text } from "./fields.ts";
 
 /** The web server: where it listens and how the outside reaches it. */
 export const serverSection = z
@@ -12,6 +12,19 @@ export const serverSection = z
       ),
     host: text().default("127.0.0.1").describe("The address to listen on. Default: 127.0.0.1. Beyond loopback, publicUrl must be set."),
     port: count({ min: 0, max: 65535 }).default(8420).describe("The TCP port to listen on; 0 takes a free one. Default: 8420."),
+    replica: z
+      .string()
+      .regex(/^[a-z0-9-]{1,32}$/, { error: 'must be 1 to 32 small letters, digits and "-"' })
+      .optional()
+      .describe(
+        'The name of this replica. The ids of its MCP connections end in ".NAME", so that a load balancer can send later requests of a connection to it. Default: none, for a server that runs alone.',
+      ),
+    trustedProxies: z
+      .array(proxyAddress())
+      .default([])
+      .describe(
+        'Addresses and ranges ("10.0.0.0/8") of proxies whose X-Forwarded-For is believed for the addresses of clients in audit events. X-Forwarded-Host and X-Forwarded-Proto are never read: publicUrl says both. Default: none.',
+      ),
     corsOrigins: z
       .array(
         z.string().refine((value) => URL.parse(value)?.origin === value && value !== "null", {

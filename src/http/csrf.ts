@@ -1,8 +1,8 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
-import type { Audit } from "../audit/audit.ts";
 import { LatchkeyError } from "../errors.ts";
 import type { OpenBrowserSession } from "./browser-sessions.ts";
 import type { RouteContext } from "./route.ts";
+import type { WebServices } from "./web-services.ts";
 
 /**
  * The CSRF token of a browser session: the same as long as its cookie is the same, and not to be had without it.
@@ -15,11 +15,11 @@ export function csrfTokenOf(open: OpenBrowserSession): string {
 /** Lets a changing call pass only if it comes from a page of ours, in the browser that holds the cookie. */
 export class CsrfGuard {
   readonly #origin: string;
-  readonly #audit: Audit;
+  readonly #services: Pick<WebServices, "audit" | "clientAddress">;
 
-  constructor(publicUrl: URL, audit: Audit) {
+  constructor(publicUrl: URL, services: Pick<WebServices, "audit" | "clientAddress">) {
     this.#origin = publicUrl.origin;
-    this.#audit = audit;
+    this.#services = services;
   }
 
   /** Throws LatchkeyError `forbidden` with `details.reason` `origin` or `csrf_token`, after an audit event. */
@@ -46,7 +46,9 @@ export class CsrfGuard {
   }
 
   #refused(context: RouteContext, reason: "origin" | "csrf_token", message: string): LatchkeyError {
-    this.#audit.record({ event: "csrf_refused", reason, method: context.req.method, route: context.req.path.slice(0, 200) });
+    const { audit, clientAddress } = this.#services;
+    const { method, path } = context.req;
+    audit.record({ event: "csrf_refused", reason, method, route: path.slice(0, 200), address: clientAddress(context.env.incoming) });
     return new LatchkeyError("forbidden", message, { details: { reason } });
   }
 }

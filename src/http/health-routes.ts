@@ -4,6 +4,9 @@ import type { Route } from "./route.ts";
 import { json } from "./route.ts";
 import type { WebServices, WebSettings } from "./web-services.ts";
 
+/** Where orchestrators and load balancers ask. */
+export const healthPaths = { live: "/health/live", ready: "/health/ready" };
+
 /** An answer about the authorization servers is good for this long: whoever asks often does not ask them often. */
 const probeValidMs = 10_000;
 const probeTimeoutMs = 3_000;
@@ -26,10 +29,10 @@ export function healthRoutes(settings: WebSettings, services: WebServices): read
     }
   };
   return [
-    { method: "GET", path: "/health/live", handle: () => json({ status: "live" }) },
+    { method: "GET", path: healthPaths.live, handle: () => json({ status: "live" }) },
     {
       method: "GET",
-      path: "/health/ready",
+      path: healthPaths.ready,
       handle: async () => {
         const [store, servers] = await Promise.all([within(services.clock, isStoreUp()), authorizationServers.ask()]);
         const status = store ? (servers ? "ready" : "degraded") : "unavailable";

@@ -100,13 +100,14 @@ export class LoginRoutes {
 
   /** The login that this redirect finishes. Undefined: unknown, used or expired, or begun in another browser (B7). */
   async #takeTransaction(context: RouteContext): Promise<LoginTransaction | undefined> {
-    const { store, clock, audit } = this.#services;
+    const { store, clock, audit, clientAddress } = this.#services;
     const state = context.req.query("state");
     const transaction = state === undefined || state === "" ? undefined : await store.loginTransactions.take(state, clock.now());
     const { own } = this.#cookies.readLogins(loginCookieName(state ?? ""), context.req.header("cookie"));
     const isOurs = transaction !== undefined && own !== undefined && sha256(own) === transaction.browserBinding;
     if (isOurs) return transaction;
-    audit.record({ event: "login_refused", code: transaction === undefined ? "unknown_state" : "another_browser" });
+    const code = transaction === undefined ? "unknown_state" : "another_browser";
+    audit.record({ event: "login_refused", code, address: clientAddress(context.env.incoming) });
     return undefined;
   }
 

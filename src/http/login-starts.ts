@@ -31,7 +31,7 @@ export class LoginStarts {
 
   /** Gives where to send the browser, and the cookies to send with it. Throws LatchkeyError `authorization_server_unavailable`. */
   async begin(context: RouteContext, start: LoginStart): Promise<{ readonly url: string; readonly cookies: readonly string[] }> {
-    const { loginServers, store, clock, audit } = this.#services;
+    const { loginServers, store, clock, audit, clientAddress } = this.#services;
     const { authorizationServer, prompt, repair, returnTo, authorization } = start;
     const redirectUri = new URL("/login/callback", this.#publicUrl).href;
     const begun = await loginServers.beginLogin(authorizationServer, { redirectUri, ...(prompt === undefined ? {} : { prompt }) });
@@ -48,7 +48,7 @@ export class LoginStarts {
       authorization,
       expiresAt: clock.now() + transactionSeconds * 1000,
     });
-    audit.record({ event: "login_started", login: repair, authorizationServer });
+    audit.record({ event: "login_started", login: repair, authorizationServer, address: clientAddress(context.env.incoming) });
     const cookies = this.#cookies.writeLogin(loginCookieName(begun.state), binding, transactionSeconds, context.req.header("cookie"));
     return { url: begun.url, cookies };
   }

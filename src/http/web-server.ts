@@ -78,12 +78,12 @@ function allRoutes(settings: WebSettings, services: WebServices): readonly Route
   const publicUrl = new URL(settings.publicUrl);
   const cookies = new Cookies(publicUrl);
   const browserSessions = new BrowserSessions(services.store.browserSessions, services.sessions, services.clock);
-  const guard = new CsrfGuard(publicUrl, services.audit);
+  const guard = new CsrfGuard(publicUrl, services);
   const windows = new Windows(cookies, browserSessions, services.sessions, guard);
   const logout = new BrowserLogout(services, publicUrl);
   const starts = new LoginStarts(services, publicUrl, cookies);
   const keyLimit = settings.keysPerLogin ?? 20;
-  const importAccess = new ImportAccess(settings.importSecret, services.audit);
+  const importAccess = new ImportAccess(settings.importSecret, services);
   return [
     ...consoleRoutes(loadConsole(), { demo: services.demo !== undefined }),
     ...new LoginRoutes(settings, services, { publicUrl, cookies, browserSessions, windows, starts }).routes(),

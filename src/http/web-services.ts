@@ -10,6 +10,7 @@ import type { Imports } from "../token/imports.ts";
 import type { Logins } from "../token/logins.ts";
 import type { Logout } from "../token/logout.ts";
 import type { VerifiedLogin } from "../token/ports.ts";
+import type { ClientAddress } from "../transport/client-address.ts";
 import type { HostCheck } from "../transport/host-check.ts";
 
 /** Settings of the web server, from the configuration. */
@@ -74,6 +75,8 @@ export interface WebServices {
   readonly closeConnectionsOfKey: (id: LoginSessionId, keyId: string) => void;
   readonly mcp: McpPaths;
   readonly hostCheck: HostCheck;
+  /** For audit events. */
+  readonly clientAddress: ClientAddress;
   /** Aborted when the server closes: streams end then, so that it need not cut them. */
   readonly closing?: AbortSignal | undefined;
   /** Only in the demo. */

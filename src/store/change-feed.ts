@@ -57,7 +57,7 @@ export class ChangeFeed {
   #plan(): void {
     this.#timer?.cancel();
     if (this.#closed || this.#listeners.size === 0) return;
-    this.#timer = this.#options.clock.schedule(this.#options.pollMs, () => void this.#look());
+    this.#timer = this.#options.clock.schedule(this.#options.pollMs, () => this.wake());
   }
 
   async #look(): Promise<void> {

@@ -1,7 +1,6 @@
 import type { Audit } from "../audit/audit.ts";
 import type { Logger } from "../logger.ts";
-import type { AttemptId } from "../session/login-session.ts";
-import type { KeptReply, ReplyJournal } from "../session/reply-journal.ts";
+import type { Kept, ReplyJournal } from "../session/reply-journal.ts";
 import { type LeftFile, type Place, ReplyFile, takeLeftFile } from "./reply-file.ts";
 import { type SlotLine, slotLine } from "./reply-slots.ts";
 import type { Sealer } from "./sealer.ts";
@@ -16,12 +15,12 @@ export interface LocalReplyJournalOptions {
   readonly audit: Audit;
 }
 
-/** Keeps replies on the local disk, sealed, each process in a file of its own. */
+/** Keeps replies and debts on the local disk, sealed, each process in a file of its own. */
 export class LocalReplyJournal implements ReplyJournal {
   readonly keeps: ReplyJournal["keeps"];
   readonly #options: LocalReplyJournalOptions;
   readonly #file: ReplyFile;
-  readonly #places = new Map<AttemptId, Place>();
+  readonly #places = new Map<string, Place>();
   #closed: Promise<void> | undefined;
 
   private constructor(options: LocalReplyJournalOptions, file: ReplyFile) {
@@ -45,14 +44,15 @@ export class LocalReplyJournal implements ReplyJournal {
     return this.#places.size;
   }
 
-  async keep(reply: KeptReply): Promise<void> {
-    const { id, generation } = reply.attempt;
+  async keep(kept: Kept): Promise<void> {
+    const { id } = kept;
+    const generation = kept.kind === "reply" ? kept.attempt.generation : 0;
     if (this.#places.has(id)) return;
-    const sealed = await this.#options.sealer.seal(contextOf(id, generation), JSON.stringify(reply));
-    this.#places.set(id, await this.#file.write(slotLine({ attemptId: id, generation, sealed })));
+    const sealed = await this.#options.sealer.seal(contextOf(id, generation), JSON.stringify(kept));
+    this.#places.set(id, await this.#file.write(slotLine({ id, generation, sealed })));
   }
 
-  async settle(id: AttemptId): Promise<void> {
+  async settle(id: string): Promise<void> {
     const place = this.#places.get(id);
     if (place === undefined) return;
     this.#places.delete(id);
@@ -63,8 +63,8 @@ export class LocalReplyJournal implements ReplyJournal {
     }
   }
 
-  async adopt(): Promise<readonly KeptReply[]> {
-    const found: KeptReply[] = [];
+  async adopt(): Promise<readonly Kept[]> {
+    const found: Kept[] = [];
     const seen = new Set([this.#file.name]);
     try {
       for (;;) {
@@ -84,16 +84,16 @@ export class LocalReplyJournal implements ReplyJournal {
     return this.#closed;
   }
 
-  async #takeOver(left: LeftFile): Promise<readonly KeptReply[]> {
-    const replies: KeptReply[] = [];
+  async #takeOver(left: LeftFile): Promise<readonly Kept[]> {
+    const found: Kept[] = [];
     let { damaged } = left;
     try {
       for (const line of left.lines) {
-        const reply = await this.#unseal(line);
-        if (reply === undefined) damaged += 1;
+        const kept = await this.#unseal(line);
+        if (kept === undefined) damaged += 1;
         else {
-          await this.keep(reply);
-          replies.push(reply);
+          await this.keep(kept);
+          found.push(kept);
         }
       }
       left.finish(damaged > 0);
@@ -109,11 +109,11 @@ export class LocalReplyJournal implements ReplyJournal {
       this.#options.audit.record({ event: "record_quarantined", table: "replies", problem: `${damaged} cut off or changed` });
     }
     // Also of a file that stays: what was read is kept here by now.
-    return replies;
+    return found;
   }
 
-  async #unseal({ attemptId, generation, sealed }: SlotLine): Promise<KeptReply | undefined> {
-    const unsealed = await this.#options.sealer.unseal(contextOf(attemptId, generation), sealed);
+  async #unseal({ id, generation, sealed }: SlotLine): Promise<Kept | undefined> {
+    const unsealed = await this.#options.sealer.unseal(contextOf(id, generation), sealed);
     return unsealed.kind === "text" ? parse(unsealed.text) : undefined;
   }
 }
@@ -123,8 +123,10 @@ function contextOf(id: string, generation: number) {
 }
 
 /** What was sealed by us is what we wrote: only its outline is looked at. */
-function parse(text: string): KeptReply | undefined {
+function parse(text: string): Kept | undefined {
   const value: unknown = JSON.parse(text);
-  const isReply = typeof value === "object" && value !== null && "loginSession" in value && "attempt" in value && "body" in value;
-  return isReply ? (value as KeptReply) : undefined;
+  const isKept = typeof value === "object" && value !== null && "kind" in value && kinds.has(value.kind);
+  return isKept ? (value as Kept) : undefined;
 }
+
+const kinds: ReadonlySet<unknown> = new Set<Kept["kind"]>(["reply", "import", "debt"]);

@@ -3,7 +3,7 @@ export const slotBytes = 8 * 1024;
 
 /** A line that stood whole in the file. */
 export interface SlotLine {
-  readonly attemptId: string;
+  readonly id: string;
   readonly generation: number;
   readonly sealed: string;
 }
@@ -45,8 +45,8 @@ const counts = "+";
 export const settled = "-";
 
 /** A line as it stands in the file. */
-export function slotLine({ attemptId, generation, sealed }: SlotLine): string {
-  return `${counts}${attemptId} ${generation} ${sealed}\n`;
+export function slotLine({ id, generation, sealed }: SlotLine): string {
+  return `${counts}${id} ${generation} ${sealed}\n`;
 }
 
 /** How many slots a line takes. */
@@ -67,13 +67,13 @@ export function readSlots(content: Buffer): SlotLines {
     }
     const end = content.indexOf("\n", at);
     const text = content.toString("latin1", at, end === -1 ? content.length : end);
-    const [, attemptId, generation, sealed] = shape.exec(text) ?? [];
-    if (end === -1 || attemptId === undefined || sealed === undefined) {
+    const [, id, generation, sealed] = shape.exec(text) ?? [];
+    if (end === -1 || id === undefined || sealed === undefined) {
       damaged += 1;
       // How long it was to be is not known: the next slot may hold another line.
       at += slotBytes;
     } else {
-      lines.push({ attemptId, generation: Number(generation), sealed });
+      lines.push({ id, generation: Number(generation), sealed });
       at += slotsFor(`${text}\n`) * slotBytes;
     }
   }

@@ -20,7 +20,8 @@ export interface Plan {
 }
 
 interface OwnRule {
-  readonly behaviour: Behaviour;
+  /** Undefined: none for this request. */
+  choose(facts: RequestFacts): Behaviour | undefined;
   readonly scope: Scope;
   hits: number;
 }
@@ -31,16 +32,27 @@ export class BehaviourRules {
   #rules: OwnRule[];
 
   constructor(always: readonly Behaviour[]) {
-    this.#always = always.map((behaviour) => ({ behaviour, scope: {}, hits: 0 }));
+    this.#always = always.map((behaviour) => ({ choose: () => behaviour, scope: {}, hits: 0 }));
     this.#rules = [...this.#always];
   }
 
   set(behaviour: Behaviour, scope: Scope): Rule {
-    const rule: OwnRule = { behaviour, scope, hits: 0 };
-    this.#rules.push(rule);
+    const rule = this.choose(() => behaviour, scope);
     return {
       behaviour,
       scope,
+      get hits() {
+        return rule.hits;
+      },
+      clear: () => rule.clear(),
+    };
+  }
+
+  /** `choose` is asked for each request in the scope, which is that of refreshes unless it says otherwise. */
+  choose(choose: (facts: RequestFacts) => Behaviour | undefined, scope: Scope): Pick<Rule, "hits" | "clear"> {
+    const rule: OwnRule = { choose, scope, hits: 0 };
+    this.#rules.push(rule);
+    return {
       get hits() {
         return rule.hits;
       },
@@ -59,20 +71,23 @@ export class BehaviourRules {
   plan(facts: RequestFacts): Plan {
     const chosen = new Map<string, Behaviour>();
     for (const rule of this.#rules.toReversed()) {
-      const slot = slotOf(rule.behaviour);
-      if (chosen.has(slot) || !matches(rule, facts)) continue;
+      if (!isInScope(rule, facts)) continue;
+      const behaviour = rule.choose(facts);
+      if (behaviour === undefined || !isAt(rule.scope.target ?? usualTarget(behaviour), facts.target)) continue;
+      const slot = slotOf(behaviour);
+      if (chosen.has(slot)) continue;
       rule.hits += 1;
-      chosen.set(slot, rule.behaviour);
+      chosen.set(slot, behaviour);
     }
     return planOf([...chosen.values()]);
   }
 }
 
-function matches({ behaviour, scope, hits }: OwnRule, facts: RequestFacts): boolean {
+function isInScope({ scope, hits }: OwnRule, facts: RequestFacts): boolean {
   if (scope.next !== undefined && hits >= scope.next) return false;
   if (scope.subject !== undefined && scope.subject !== facts.subject) return false;
   if (scope.clientId !== undefined && scope.clientId !== facts.clientId) return false;
-  return isAt(scope.target ?? usualTarget(behaviour), facts.target);
+  return scope.target === undefined || isAt(scope.target, facts.target);
 }
 
 function planOf(behaviours: readonly Behaviour[]): Plan {

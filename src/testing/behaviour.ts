@@ -51,7 +51,7 @@ export type TokenBehaviour =
   | { readonly kind: "reply_fields"; readonly fields: Readonly<Record<string, unknown>> }
   | { readonly kind: "id_token"; readonly flaw: IdTokenFlaw }
   | { readonly kind: "id_token_algorithm"; readonly algorithm: SigningAlgorithm }
-  /** Logins of one `sid` are one grant: revoking one ends all of them. */
+  /** Logins of one `sid` are one grant: revoking one ends all of them. A user who comes to the authorization endpoint again has the same `sid`. */
   | { readonly kind: "shared_grant" }
   /** The server's clock is off: in the Date header, in what it signs, or both (the default). Tokens live as before. */
   | { readonly kind: "clock_skew"; readonly seconds: number; readonly shows?: "date_header" | "id_token" };
@@ -110,8 +110,8 @@ export type AnswerBehaviour =
 /** Waiting, besides whatever else happens. */
 export type DelayBehaviour =
   | { readonly kind: "slow"; readonly milliseconds: number; readonly at: Moment }
-  /** Waits for a promise: hold it and let it go when you mean to. */
-  | { readonly kind: "held"; readonly until: Promise<unknown>; readonly at: Moment };
+  /** Waits for a promise: hold it and let it go when you mean to. A function is called for each request. */
+  | { readonly kind: "held"; readonly until: Promise<unknown> | (() => Promise<unknown>); readonly at: Moment };
 
 /** What endpoints besides the token endpoint do. */
 export type EndpointBehaviour =

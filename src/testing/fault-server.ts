@@ -7,6 +7,7 @@ import { endpointPaths } from "./discovery.ts";
 import { type Ledger, LedgerBook } from "./ledger.ts";
 import { listenOnLoopback } from "./loopback.ts";
 import type { DirectLogin, FaultServerOptions, IssuedTokens } from "./options.ts";
+import type { RequestFacts } from "./request-facts.ts";
 import { RequestHandler } from "./request-handler.ts";
 import { Rotations, refreshTokenExpiry } from "./rotation.ts";
 import { secretSource } from "./secrets.ts";
@@ -24,10 +25,14 @@ export interface FaultServer {
   readonly ledger: Ledger;
   /** From now on it behaves so, for requests in this scope. Requests that were taken up before stay as they are. */
   set(behaviour: Behaviour, scope?: Scope): Rule;
+  /** Asks for each request which behaviour it meets, as the last one that was set; undefined: none of this. Default: for refreshes. */
+  choose(choose: (request: RequestFacts) => Behaviour | undefined, scope?: Scope): Pick<Rule, "hits" | "clear">;
   /** Takes everything away that was set since the start. */
   clear(): void;
   /** A login without a browser. Throws when the client is not known. */
   issue(login: DirectLogin): Promise<IssuedTokens>;
+  /** From now on it signs with new keys, which its key set has. The old ones it has no more. */
+  rotateKeys(): void;
   /** Whether this refresh token is the current one of a family that is alive. */
   isActive(refreshToken: string): boolean;
   isAccessTokenActive(accessToken: string): boolean;
@@ -35,6 +40,8 @@ export interface FaultServer {
   publishAt(origin: string): void;
   /** How many requests came there since the start. */
   requestsTo(target: Target): number;
+  /** The most requests there that were under way at one time. */
+  mostAtOnce(target: Target): number;
   /** Resolves when the next request there has arrived, before anything is done with it. */
   nextRequest(target: Target): Promise<void>;
   /** Resolves when no request is under way. */
@@ -104,6 +111,10 @@ class RunningFaultServer implements FaultServer {
     return this.#rules.set(behaviour, scope);
   }
 
+  choose(choose: (request: RequestFacts) => Behaviour | undefined, scope: Scope = {}): Pick<Rule, "hits" | "clear"> {
+    return this.#rules.choose(choose, { target: "refresh", ...scope });
+  }
+
   clear(): void {
     this.#rules.clear();
   }
@@ -113,13 +124,17 @@ class RunningFaultServer implements FaultServer {
     const clientId = login.clientId ?? clients[0]?.clientId;
     if (clientId === undefined || !clients.some((client) => client.clientId === clientId))
       throw new Error(`There is no client ${clientId}.`);
-    const plan = this.#rules.plan({ target: "code", clientId, subject: login.subject });
+    const plan = this.#rules.plan({ target: "code", clientId, subject: login.subject, family: undefined, generation: undefined });
     const { subject, nonce, sid, scope = "openid offline_access" } = login;
     const family = families.begin({ subject, clientId, scope, nonce, sid });
     const record = families.addRefreshToken(family, refreshTokenExpiry(plan, family.startedAt, clock.now()));
     const order = { family, refreshToken: record.token, refreshExpiresAt: record.expiresAt, isLogin: true };
     const { accessToken, idToken = "", expiresInSeconds } = await makeTokenReply(this.#state, plan, order);
     return { accessToken, refreshToken: record.token, idToken, expiresInSeconds, family: family.name };
+  }
+
+  rotateKeys(): void {
+    this.#state.signing.rotate();
   }
 
   isActive(refreshToken: string): boolean {
@@ -136,6 +151,10 @@ class RunningFaultServer implements FaultServer {
 
   requestsTo(target: Target): number {
     return this.#handler.traffic.count(target);
+  }
+
+  mostAtOnce(target: Target): number {
+    return this.#handler.traffic.mostAtOnce(target);
   }
 
   nextRequest(target: Target): Promise<void> {

@@ -27,3 +27,4 @@ export type {
   RevocationEntry,
 } from "./ledger.ts";
 export type { ClientAuthentication, DirectLogin, FaultServerClient, FaultServerOptions, IssuedTokens } from "./options.ts";
+export type { RequestFacts } from "./request-facts.ts";

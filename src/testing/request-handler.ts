@@ -49,7 +49,7 @@ export class RequestHandler {
       await writeAnswer(response, { status: 500, headers: {}, body: "" });
     } finally {
       if (entry?.reply === "pending") entry.reply = "none";
-      this.traffic.end();
+      this.traffic.end(target);
     }
   }
 
@@ -121,7 +121,7 @@ export class RequestHandler {
   async #wait(plan: Plan, at: Moment): Promise<void> {
     const delay = plan.delay(at);
     if (delay?.kind === "slow") await sleep(this.#state.clock, delay.milliseconds);
-    if (delay?.kind === "held") await delay.until;
+    if (delay?.kind === "held") await (typeof delay.until === "function" ? delay.until() : delay.until);
   }
 
   #factsOf(target: RequestFacts["target"], request: ReadRequest): RequestFacts {
@@ -129,12 +129,15 @@ export class RequestHandler {
     const { form, query, authorization } = request;
     const bearer = /^Bearer +(\S+)$/i.exec(authorization ?? "")?.[1];
     const token = form.get("refresh_token") ?? form.get("token") ?? bearer ?? "";
-    const family = (families.findRefreshToken(token) ?? families.findAccessToken(token))?.family;
+    const refreshToken = families.findRefreshToken(token);
+    const family = (refreshToken ?? families.findAccessToken(token))?.family;
     const approval = approvals.get(form.get("code") ?? "");
     return {
       target,
       clientId: claimedClientId(request) ?? query.get("client_id") ?? undefined,
       subject: family?.subject ?? approval?.subject ?? user ?? query.get("login_hint") ?? undefined,
+      family: refreshToken?.family.name,
+      generation: refreshToken?.generation,
     };
   }
 

@@ -23,12 +23,18 @@ export interface IdTokenOrder {
 /** A key for each algorithm, made when it is first needed. */
 export class Signing {
   readonly #keys = new Map<string, Promise<SigningKey>>();
+  #rotations = 0;
 
   async keySet(): Promise<{ readonly keys: readonly JWK[] }> {
     // ES256 is there from the start, so that the key set is never empty.
-    await this.#key("ES256", "ES256");
+    await this.#key(this.#keyId("ES256"), "ES256");
     const known = [...this.#keys].filter(([keyId]) => keyId !== unknownKeyId);
-    const keys = known.map(async ([keyId, key]) => ({ ...(await exportJWK((await key).publicKey)), kid: keyId, alg: keyId, use: "sig" }));
+    const keys = known.map(async ([keyId, key]) => ({
+      ...(await exportJWK((await key).publicKey)),
+      kid: keyId,
+      alg: keyId.split("-")[0],
+      use: "sig",
+    }));
     return { keys: await Promise.all(keys) };
   }
 
@@ -36,10 +42,20 @@ export class Signing {
     const { algorithm, flaw } = order;
     const claims = claimsOf(order);
     if (flaw === "unsigned") return new UnsecuredJWT(claims).encode();
-    const keyId = flaw === "unknown_key" ? unknownKeyId : algorithm;
+    const keyId = flaw === "unknown_key" ? unknownKeyId : this.#keyId(algorithm);
     const { privateKey } = await this.#key(keyId, algorithm);
     const signed = await new SignJWT(claims).setProtectedHeader({ alg: algorithm, kid: keyId }).sign(privateKey);
     return flaw === "bad_signature" ? withBadSignature(signed) : signed;
+  }
+
+  /** New keys, under new ids. */
+  rotate(): void {
+    this.#keys.clear();
+    this.#rotations += 1;
+  }
+
+  #keyId(algorithm: SigningAlgorithm): string {
+    return this.#rotations === 0 ? algorithm : `${algorithm}-${this.#rotations}`;
   }
 
   #key(keyId: string, algorithm: SigningAlgorithm): Promise<SigningKey> {

@@ -58,7 +58,13 @@ async function exchangeCode(state: ServerState, { form, plan }: EndpointRequest,
   if (form.get("redirect_uri") !== approval.redirectUri || !provesPossession(approval, form.get("code_verifier")))
     return errorAnswer("invalid_grant");
   const { subject, scope, nonce } = approval;
-  const family = state.families.begin({ subject, clientId, scope, nonce, sid: undefined });
+  const family = state.families.begin({
+    subject,
+    clientId,
+    scope,
+    nonce,
+    sid: plan.get("shared_grant") === undefined ? undefined : `sid-of-${subject}`,
+  });
   approval.family = family.name;
   const record = state.families.addRefreshToken(family, refreshTokenExpiry(plan, family.startedAt, state.clock.now()));
   const reply = await makeTokenReply(state, plan, {

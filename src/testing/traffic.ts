@@ -6,23 +6,30 @@ export class Traffic {
   readonly #counts = new Map<RequestFacts["target"], number>();
   #arrivals: { readonly target: Target; readonly arrived: () => void }[] = [];
   #idle: (() => void)[] = [];
-  #underWay = 0;
+  readonly #open: RequestFacts["target"][] = [];
+  readonly #most = new Map<Target, number>();
 
   begin(target: RequestFacts["target"]): void {
-    this.#underWay += 1;
+    this.#open.push(target);
+    for (const each of [target, "token", "any"] as const)
+      if (isAt(each, target)) this.#most.set(each, Math.max(this.mostAtOnce(each), this.#open.filter((open) => isAt(each, open)).length));
     this.#counts.set(target, (this.#counts.get(target) ?? 0) + 1);
     const waiting = this.#arrivals;
     this.#arrivals = waiting.filter((each) => !isAt(each.target, target));
     for (const each of waiting) if (isAt(each.target, target)) each.arrived();
   }
 
-  end(): void {
-    this.#underWay -= 1;
-    if (this.#underWay === 0) for (const settle of this.#idle.splice(0)) settle();
+  end(target: RequestFacts["target"]): void {
+    this.#open.splice(this.#open.indexOf(target), 1);
+    if (this.#open.length === 0) for (const settle of this.#idle.splice(0)) settle();
   }
 
   count(target: Target): number {
     return [...this.#counts].reduce((sum, [each, count]) => (isAt(target, each) ? sum + count : sum), 0);
+  }
+
+  mostAtOnce(target: Target): number {
+    return this.#most.get(target) ?? 0;
   }
 
   next(target: Target): Promise<void> {
@@ -30,6 +37,6 @@ export class Traffic {
   }
 
   settled(): Promise<void> {
-    return this.#underWay === 0 ? Promise.resolve() : new Promise((settle) => this.#idle.push(settle));
+    return this.#open.length === 0 ? Promise.resolve() : new Promise((settle) => this.#idle.push(settle));
   }
 }

@@ -64,8 +64,9 @@ export class GateQueue<Item> {
   }
 
   #rise(entry: Entry<Item>): void {
-    while (entry.index !== undefined && entry.index > 0) {
+    while (entry.index !== undefined) {
       const { index } = entry;
+      // Of the first place it is -1, and there is no parent.
       const parentIndex = (index - 1) >> 1;
       const parent = this.#heap[parentIndex];
       if (parent === undefined || !isBefore(entry, parent)) return;

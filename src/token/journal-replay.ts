@@ -1,27 +1,31 @@
 import { sleep, type Timer } from "../clock.ts";
-import type { KeptReply } from "../session/reply-journal.ts";
+import type { Kept, KeptImport, KeptReply } from "../session/reply-journal.ts";
+import type { Imports } from "./imports.ts";
 import { storeReply } from "./reply-settlement.ts";
 import type { TokenCore } from "./token-core.ts";
 
 /** Another process that shares the store may die at any time: its replies must be found before its attempts count as lost. */
 const lookEveryMs = 2_000;
-/** How long the start waits for the store to take what was kept. */
+/** How long the start waits for that. */
 const startLimitMs = 5_000;
 
 /**
- * Brings replies that processes which are gone have kept into the store: at the start, before anything is presented, and
- * from then on those of other processes. Verification is left to the heartbeat, for which they are due.
+ * Takes up what processes that are gone have kept: at the start, before anything is presented, and from then on that of
+ * other processes. Replies are brought into the store; verification is left to the heartbeat, for which they are due.
+ * Imports are finished, and tokens that no login session holds are revoked.
  */
 export class JournalReplay {
   readonly #core: TokenCore;
+  readonly #imports: Pick<Imports, "resume">;
   #timer: Timer | undefined;
   #stopped = false;
 
-  constructor(core: TokenCore) {
+  constructor(core: TokenCore, imports: Pick<Imports, "resume">) {
     this.#core = core;
+    this.#imports = imports;
   }
 
-  /** Resolves when all that was found is in the store, or after a short time. It never rejects. */
+  /** Resolves when all that was found is dealt with, or after a short time. It never rejects. */
   async start(): Promise<void> {
     if (this.#core.journal === undefined) return;
     const limit = new AbortController();
@@ -46,17 +50,34 @@ export class JournalReplay {
   async #look(): Promise<void> {
     const { journal } = this.#core;
     const found = (await journal?.adopt()) ?? [];
-    await Promise.all(found.map((reply) => this.#replay(reply)));
+    await Promise.all(found.map((kept) => this.#replay(kept)));
   }
 
-  async #replay(kept: KeptReply): Promise<void> {
-    const { audit, logger } = this.#core;
-    const { loginSession, attempt, ...reply } = kept;
+  async #replay(kept: Kept): Promise<void> {
     try {
-      const { record, arrival } = await storeReply(this.#core, loginSession, attempt, reply);
-      audit.record({ event: "kept_reply_found", login: record?.handle, generation: attempt.generation, outcome: arrival });
+      switch (kept.kind) {
+        case "reply":
+          return await this.#bring(kept);
+        case "import":
+          return await this.#finish(kept);
+        case "debt":
+          return await this.#core.unheld.resume(kept);
+      }
     } catch (error) {
-      logger.error("A kept reply could not be brought into the store. It stays kept.", { error });
+      this.#core.logger.error("What an earlier process has kept could not be dealt with. Where that can change, it stays kept.", {
+        kind: kept.kind,
+        error,
+      });
     }
+  }
+
+  async #bring({ loginSession, attempt, sentAt, receivedAt, body }: KeptReply): Promise<void> {
+    const { record, arrival } = await storeReply(this.#core, loginSession, attempt, { sentAt, receivedAt, body });
+    this.#core.audit.record({ event: "kept_reply_found", login: record?.handle, generation: attempt.generation, outcome: arrival });
+  }
+
+  async #finish(kept: KeptImport): Promise<void> {
+    const { loginSession } = await this.#imports.resume(kept);
+    this.#core.audit.record({ event: "kept_reply_found", login: loginSession.handle, generation: 0, outcome: "imported" });
   }
 }

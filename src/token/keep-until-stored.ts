@@ -27,7 +27,7 @@ export async function keepUntilStored<T>(core: TokenCore, reply: KeptReply, stor
     const result = await store(() => void keep());
     stored.abort();
     await Promise.all([slow, keeping]);
-    await journal.settle(reply.attempt.id);
+    await journal.settle(reply.id);
     return result;
   } finally {
     stored.abort();

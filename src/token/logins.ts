@@ -6,8 +6,8 @@ import { probeIntrospection } from "./introspection-probe.ts";
 import { liveDueAt } from "./limits.ts";
 import type { VerifiedLogin } from "./ports.ts";
 import { newEntry, replacedDebts } from "./record-changes.ts";
-import { revokeTokens } from "./revoke-unheld.ts";
 import type { TokenCore } from "./token-core.ts";
+import { tokensOfLogin } from "./unheld-tokens.ts";
 
 /** Makes login sessions out of verified logins. */
 export class Logins {
@@ -53,8 +53,8 @@ export class Logins {
    */
   async repair(handle: LoginSessionHandle, login: VerifiedLogin): Promise<LoginSession> {
     const found = await this.#core.sessions.getByHandle(handle);
-    const refusal = found === undefined ? "not_found" : this.#refusal(found, login);
-    if (found === undefined || refusal !== undefined) return this.#refuse(handle, login, refusal ?? "not_found");
+    if (found === undefined) return this.#refuse(handle, login, "not_found");
+    if (!isSamePrincipal(found, login)) return this.#refuse(handle, login, "forbidden");
     let ended = false;
     const record = await applyChange(this.#core, found.id, (current) => {
       ended = current.state === "ended";
@@ -82,16 +82,9 @@ export class Logins {
     return record;
   }
 
-  #refusal(record: LoginSession, login: VerifiedLogin): "forbidden" | "login_ended" | undefined {
-    const { issuer, subject, clientId } = record.principal;
-    if (login.principal.issuer !== issuer || login.principal.subject !== subject || login.principal.clientId !== clientId)
-      return "forbidden";
-    return record.state === "ended" ? "login_ended" : undefined;
-  }
-
   async #refuse(handle: LoginSessionHandle, login: VerifiedLogin, code: "forbidden" | "login_ended" | "not_found"): Promise<never> {
     this.#core.audit.record({ event: "login_refused", login: handle, issuer: login.principal.issuer, code });
-    await revokeTokens(this.#core, login);
+    await this.#core.unheld.revoke(login.authorizationServer, tokensOfLogin(login));
     throw new LatchkeyError(code, refusalText[code]);
   }
 
@@ -139,6 +132,11 @@ export class Logins {
       incarnation: this.#core.incarnation?.(),
     };
   }
+}
+
+function isSamePrincipal(record: LoginSession, login: VerifiedLogin): boolean {
+  const { issuer, subject, clientId } = record.principal;
+  return login.principal.issuer === issuer && login.principal.subject === subject && login.principal.clientId === clientId;
 }
 
 const refusalText = {

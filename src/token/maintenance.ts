@@ -163,5 +163,6 @@ export class Maintenance {
 
 /** True when the record was written by a clock that stood clearly later than this one: its due time says nothing then. */
 function isFromTheFuture(record: LoginSession, now: number): boolean {
-  return wasSetBack(Math.max(record.health.lastRefreshAt ?? 0, record.reason?.at ?? 0), now);
+  const { health, reason } = record;
+  return wasSetBack(Math.max(health.lastRefreshAt ?? 0, health.lastFailure?.at ?? 0, reason?.at ?? 0), now);
 }

@@ -36,7 +36,9 @@ export class RateBudget {
 
   /** Spends one. */
   take(): void {
-    if (this.#fill() < Number.POSITIVE_INFINITY) this.#held -= 1;
+    this.#fill();
+    // Without a limit it holds endlessly many, and one less is as many.
+    this.#held -= 1;
   }
 
   #fill(): number {

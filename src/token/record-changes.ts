@@ -15,14 +15,14 @@ import { targetKey } from "../session/login-session.ts";
 import type { RefreshTokenHasher } from "../session/random.ts";
 import type { RevocableToken, VerifiedReply } from "./ports.ts";
 import { tokensOf } from "./raw-tokens.ts";
-import { remainingMs, settleMs } from "./times.ts";
+import { remainingMs, settleMs, wasSetBack } from "./times.ts";
 
 // Pure: each function gives the record that follows, or undefined where the change does not apply (any more).
 
 /** How long a refresh token of unknown life is worth revoking. */
-const unknownRefreshLifeMs = 30 * 24 * 3600 * 1000;
+export const unknownRefreshLifeMs = 30 * 24 * 3600 * 1000;
 /** The same for an access token. */
-const unknownAccessLifeMs = 3600 * 1000;
+export const unknownAccessLifeMs = 3600 * 1000;
 /** So many attempts whose answer is lost are kept in a record. */
 const mostLostAttempts = 8;
 
@@ -309,7 +309,7 @@ export function owe(
   };
 }
 
-/** One more failure in a row. */
+/** One more failure in a row. A wait that was written before the clock was set back is not taken over: nobody could tell any more. */
 export function failed(health: Health, kind: FailureKind, at: number, notBefore?: number): Health {
   const refused = kind === "refused";
   return {
@@ -318,7 +318,7 @@ export function failed(health: Health, kind: FailureKind, at: number, notBefore?
     failures: health.failures + 1,
     refusals: refused ? health.refusals + 1 : health.refusals,
     firstRefusalAt: refused ? (health.firstRefusalAt ?? at) : health.firstRefusalAt,
-    notBefore: notBefore ?? health.notBefore,
+    notBefore: notBefore ?? (wasSetBack(health.lastFailure?.at ?? 0, at) ? undefined : health.notBefore),
   };
 }
 

@@ -6,7 +6,7 @@ import { settleFailure } from "./failure-settlement.ts";
 import type { FlightResult } from "./flight-result.ts";
 import type { GatePlace, GateTicket } from "./issuer-gate.ts";
 import type { RefreshOutcome } from "./ports.ts";
-import { claim, doubt, failed, markLost, rebaseAttempt, requireLogin, settle } from "./record-changes.ts";
+import { claim, doubt, failed, markLost, rebaseAttempt, requireLogin } from "./record-changes.ts";
 import { type Introspected, planRefresh, type RefreshStep, type RefreshWish } from "./refresh-plan.ts";
 import { settleReply, verifyPending } from "./reply-settlement.ts";
 import { attemptLimitOf, backoffMs, entryFor } from "./times.ts";
@@ -121,6 +121,11 @@ export class RefreshFlights {
             ticket ??= await enter();
             looked = { ...(await this.#introspect(record, ticket)), about: presentationsOf(record) };
             if (looked.answer === "unavailable") ticket = undefined;
+            // While it was asked, the answer to somebody else may have closed the gate: the ticket is of before (I13).
+            else if (this.#core.issuers.mustGet(record.authorizationServer).gate.closedForMs > 0) {
+              ticket.leave({ kind: "neutral" });
+              ticket = undefined;
+            }
             break;
           case "present":
             // The claim is made only with a ticket in hand: its deadline must not run in the queue.
@@ -220,12 +225,8 @@ export class RefreshFlights {
   async #present(record: LoginSession, attempt: Attempt, claimedAt: number, ticket: GateTicket): Promise<FlightResult> {
     const core = this.#core;
     const refreshToken = record.refreshToken;
-    if (refreshToken === undefined) {
-      // Cannot be by the table; the attempt is settled so that nothing hangs on it.
-      return {
-        record: await applyOutcome(core, record.id, (current) => settle(current, attempt.id, current.health, core.clock.now() + 60_000)),
-      };
-    }
+    // Cannot be: no claim is committed without one.
+    if (refreshToken === undefined) return { record };
     // The claim may have taken long, or this process stood still: past the deadline others may count the attempt as lost and go on.
     // A suspend shows on the wall clock alone, a wall clock that was set back on the monotonic one.
     const spentMs = Math.max(core.clock.monotonic() - claimedAt, core.clock.now() - attempt.claimedAt);

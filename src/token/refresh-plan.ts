@@ -1,7 +1,18 @@
-import type { AccessTokenTarget, AttemptId, LoginSession, PresentationReason } from "../session/login-session.ts";
+import type { AccessTokenTarget, AttemptId, LoginSession, PendingReply, PresentationReason } from "../session/login-session.ts";
 import { nextLostReplyStep } from "./lost-reply.ts";
 import type { AuthorizationServerPolicy } from "./ports.ts";
-import { attemptLimitOf, entryFor, heldUntil, isFresh, isYoung, lastExpiry, settleMs, wasSetBack } from "./times.ts";
+import {
+  attemptLimitOf,
+  entryFor,
+  heldUntil,
+  isFresh,
+  isTooFarAhead,
+  isYoung,
+  lastExpiry,
+  longestVerificationWaitMs,
+  settleMs,
+  wasSetBack,
+} from "./times.ts";
 
 /** Why somebody wants a refresh. */
 export interface RefreshWish {
@@ -48,9 +59,7 @@ export type RefreshStep =
 /** Decides; it changes nothing. The order of the questions is the protocol's. */
 export function planRefresh(record: LoginSession, wish: RefreshWish, facts: PlanFacts): RefreshStep {
   if (record.pending !== undefined && record.state !== "ended")
-    return facts.now >= record.pending.nextVerificationAt || wasSetBack(record.pending.receivedAt, facts.now)
-      ? { kind: "verify" }
-      : { kind: "done" };
+    return mayVerify(record.pending, facts.now) ? { kind: "verify" } : { kind: "done" };
   switch (record.state) {
     case "ended":
     case "login_required":
@@ -62,6 +71,11 @@ export function planRefresh(record: LoginSession, wish: RefreshWish, facts: Plan
     case "uncertain":
       return isFulfilled(record, wish, facts.now) ? { kind: "done" } : planUncertain(record, facts);
   }
+}
+
+/** The clock may have been set back since the reply came, or since it was last looked at. */
+function mayVerify({ nextVerificationAt, receivedAt }: PendingReply, now: number): boolean {
+  return now >= nextVerificationAt || wasSetBack(receivedAt, now) || isTooFarAhead(nextVerificationAt, longestVerificationWaitMs, now);
 }
 
 function isFulfilled(record: LoginSession, wish: RefreshWish, now: number): boolean {

@@ -5,8 +5,7 @@ import { liveDueAt } from "./limits.ts";
 import type { RawReply, RevocableToken, VerifiedReply } from "./ports.ts";
 import { tokensOf } from "./raw-tokens.ts";
 import { type Arrival, arrive, discardPending, owe, postponeVerification, publish, requireLogin, storedReplies } from "./record-changes.ts";
-import { revokeAll } from "./revoke-unheld.ts";
-import { backoffMs } from "./times.ts";
+import { backoffMs, longestVerificationWaitMs } from "./times.ts";
 import type { TokenCore } from "./token-core.ts";
 
 /**
@@ -25,7 +24,7 @@ export async function settleReply(
 
 /** What became of a reply in the store. */
 interface StoredReply {
-  /** As it is afterwards; undefined: it is gone, and what the reply brought was revoked. */
+  /** As it is afterwards; undefined: it is gone, and what the reply brought is revoked. */
   readonly record: LoginSession | undefined;
   readonly arrival: Arrival["kind"];
 }
@@ -38,7 +37,7 @@ export async function storeReply(
   reply: RawReply,
 ): Promise<StoredReply> {
   const { id, authorizationServer, principal } = claimed;
-  const kept = { loginSession: { id, authorizationServer, principal }, attempt, ...reply };
+  const kept = { kind: "reply" as const, id: attempt.id, loginSession: { id, authorizationServer, principal }, attempt, ...reply };
   return keepUntilStored(core, kept, async (refused) => {
     let arrival: Arrival["kind"] = "drop";
     const change = (current: LoginSession): LoginSession | undefined => {
@@ -53,8 +52,8 @@ export async function storeReply(
       return decided.kind === "keep" ? decided.next : undefined;
     };
     const record = await applyOutcome(core, id, change, refused);
-    // The login session is over for so long that its record is gone: nothing can hold the tokens, so they are revoked here (I4).
-    if (record === undefined) await revokeAll(core, authorizationServer, tokensOf(reply.body));
+    // The login session is over for so long that its record is gone, and nothing else can hold the tokens (I4).
+    if (record === undefined) await core.unheld.revoke(authorizationServer, tokensOf(reply.body));
     report(core, record, arrival, reply);
     return { record, arrival };
   });
@@ -103,7 +102,7 @@ export async function verifyPending(core: TokenCore, record: LoginSession): Prom
     case "identity_mismatch":
       return refuseIdentity(core, record, pending.attemptId, verification.problem, verification.revocable);
     case "unavailable": {
-      const nextAt = now + backoffMs(pending.verificationTries, core.random, 1_000, 30_000);
+      const nextAt = now + backoffMs(pending.verificationTries, core.random, 1_000, longestVerificationWaitMs);
       core.audit.record({ event: "refresh_failed", login: record.handle, kind: "unverified", problem: verification.problem });
       return applyOutcome(core, record.id, (current) => postponeVerification(current, pending.attemptId, now, nextAt));
     }

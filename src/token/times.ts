@@ -6,6 +6,8 @@ import type { TokenPolicy } from "./ports.ts";
 const defaultLifetimeMs = 300_000;
 /** How long after an attempt's end its owner may still commit the outcome. */
 export const settleMs = 5_000;
+/** A reply that cannot be verified yet is looked at again after this time at the latest. */
+export const longestVerificationWaitMs = 30_000;
 /** A wall clock that stands this much before a token's birth was set back. */
 const setBackToleranceMs = 5_000;
 
@@ -74,6 +76,11 @@ export function heldUntil(record: LoginSession, now: number): number {
 /** True when the wall clock now stands clearly before a moment that has been: it was set back. */
 export function wasSetBack(past: number, now: number): boolean {
   return now < past - setBackToleranceMs;
+}
+
+/** True when a wait that is never longer than `longestMs` ends so late that a clock wrote it that was set back since. */
+export function isTooFarAhead(until: number, longestMs: number, now: number): boolean {
+  return wasSetBack(until - longestMs, now);
 }
 
 /** When the last access token of the login session ends; the past when there is none. */

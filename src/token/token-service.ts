@@ -79,10 +79,9 @@ export class TokenService {
       const flight = this.#flights.join(record, wishOf(target, options));
       const result = await this.#wait(flight, Math.min(giveUpAt, this.#lastUseOf(found.usable, options)), options.signal);
       const after = mustServe(login);
-      const now = this.#servable(after, target, options);
-      if (now.fresh !== undefined) return now.fresh;
       if (result === "timeout" || result.failure !== undefined || after.state === "uncertain") {
-        if (now.usable !== undefined) return now.usable;
+        const { usable } = this.#servable(after, target, options);
+        if (usable !== undefined) return usable;
         // A grace period, or a server that does not rotate: the same token may go once more while the caller waits.
         if (this.#mayPresentAgain(after, result === "timeout" ? 0 : giveUpAt)) continue;
         throw this.#failure(after, result);
@@ -145,7 +144,7 @@ export class TokenService {
     return isFresh(entry, now, minimumMs) ? { fresh: entry, usable: entry } : { usable: entry };
   }
 
-  /** A young token that is too short, or grants too little, would be no better after another refresh. */
+  /** A young token that was not fresh is too short, or grants too little: it would be no better after another refresh. */
   #refuseImpossible(record: LoginSession, target: AccessTokenTarget, options: AcquireOptions): void {
     const entry = entryFor(record, target);
     if (entry === undefined) {
@@ -157,7 +156,6 @@ export class TokenService {
     }
     if (!isYoung(entry, this.#core.clock.now())) return;
     const minimumSeconds = options.minimumValiditySeconds ?? 0;
-    if (remainingMs(entry, this.#core.clock.now()) > minimumSeconds * 1000) return;
     const lifetimeSeconds = Math.round((entry.expiresAt - entry.obtainedAt) / 1000);
     throw new LatchkeyError(
       "invalid_request",
@@ -179,7 +177,7 @@ export class TokenService {
     return new Promise((resolve, reject) => {
       const timer = clock.schedule(Math.max(0, giveUpAt - clock.monotonic()), () => settle(() => resolve("timeout")));
       const onAbort = (): void => settle(() => reject(cancelled()));
-      signal?.addEventListener("abort", onAbort, { once: true });
+      signal?.addEventListener("abort", onAbort);
       function settle(how: () => void): void {
         timer.cancel();
         signal?.removeEventListener("abort", onAbort);

@@ -21,6 +21,8 @@ export interface ConnectionSettings {
   readonly keepAliveSeconds: number;
   /** An open stream is closed this long after its newest credential has expired. */
   readonly credentialGraceSeconds: number;
+  /** What the ids of connections end in, after a dot; undefined: nothing. */
+  readonly replica?: string | undefined;
 }
 
 const defaultConnectionSettings: ConnectionSettings = {
@@ -45,6 +47,8 @@ export interface OpenRequest {
   readonly loginSessionId: LoginSessionId;
   /** Undefined: nothing that ends before the login session. */
   readonly credential?: Credential | undefined;
+  /** Where the client is, for the audit; undefined: on this machine. */
+  readonly address?: string | undefined;
   /** stdio alone: opens for an ended login session too, and stays open when it ends. */
   readonly survivesEnd?: boolean | undefined;
   readonly makeWire: (connection: Connection) => Wire;
@@ -149,6 +153,7 @@ export class ConnectionRegistry {
       }
       const connection = new Connection({
         transport: request.transport,
+        replica: this.#settings.replica,
         login,
         credential: request.credential,
         survivesEnd: request.survivesEnd ?? false,
@@ -159,7 +164,7 @@ export class ConnectionRegistry {
         onClosed: (closed, reason) => this.#closed(closed, reason),
       });
       login.touch(this.#options.clock.now());
-      this.#register(connection);
+      this.#register(connection, request.address);
       return { kind: "opened", connection };
     } finally {
       this.#opening -= 1;
@@ -214,7 +219,7 @@ export class ConnectionRegistry {
   }
 
   #refuse(request: OpenRequest, login: LoginSession): Exclude<OpenOutcome, { kind: "opened" }> | undefined {
-    const { transport } = request;
+    const { transport, address } = request;
     if (this.#isClosing) return { kind: "closing" };
     if (login.state === "ended" && request.survivesEnd !== true) return { kind: "login_ended" };
     if (request.credential !== undefined && this.isKeyRemoved(request.credential)) return { kind: "key_removed" };
@@ -226,11 +231,11 @@ export class ConnectionRegistry {
       longestIdle.close("replaced");
       return undefined;
     }
-    this.#options.audit.record({ event: "connection_refused", login: login.handle, transport, reason: "too_many_connections" });
+    this.#options.audit.record({ event: "connection_refused", login: login.handle, transport, address, reason: "too_many_connections" });
     return { kind: "login_session_full", retryAfterSeconds: 30 };
   }
 
-  #register(connection: Connection): void {
+  #register(connection: Connection, address: string | undefined): void {
     const { loginSessionId, handle } = connection.binding;
     this.#byId.set(connection.id, connection);
     const ofLoginSession = this.#byLoginSession.get(loginSessionId) ?? new Set();
@@ -244,6 +249,7 @@ export class ConnectionRegistry {
       login: handle,
       transport: connection.transport,
       connection: connection.label,
+      address,
     });
   }
 

@@ -37,6 +37,8 @@ export interface Binding {
 
 export interface ConnectionOptions {
   readonly transport: TransportKind;
+  /** See `ConnectionSettings`. */
+  readonly replica?: string | undefined;
   readonly login: WatchedLoginSession;
   /** What it was opened with; undefined: nothing that ends before its login session. */
   readonly credential: Credential | undefined;
@@ -57,8 +59,11 @@ const lastAnswerLimitMs = 10_000;
  * what stands between a wire and the SDK, and it decides what may still be delivered.
  */
 export class Connection implements ServedConnection {
-  /** 256 random bits. It finds the connection and authorises nothing (B6). */
-  readonly id = randomSecret();
+  /**
+   * 256 random bits. It finds the connection and authorises nothing (B6). The replica's name at its end is for load
+   * balancers: nothing here reads it.
+   */
+  readonly id: string;
   readonly label = `c_${randomSecret().slice(0, 8)}`;
   readonly transport: TransportKind;
   readonly binding: Binding;
@@ -80,6 +85,7 @@ export class Connection implements ServedConnection {
   constructor(options: ConnectionOptions) {
     const { transport, login, servers, clock, credential } = options;
     this.#options = options;
+    this.id = options.replica === undefined ? randomSecret() : `${randomSecret()}.${options.replica}`;
     this.transport = transport;
     this.login = login;
     this.binding = { loginSessionId: login.id, handle: login.current().handle };

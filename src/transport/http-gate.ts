@@ -5,6 +5,7 @@ import type { Logger } from "../logger.ts";
 import type { TransportKind } from "../mcp/served-connection.ts";
 import type { Authenticator, Credential } from "../session/authenticator.ts";
 import type { LoginSession, LoginSessionId } from "../session/login-session.ts";
+import type { ClientAddress } from "./client-address.ts";
 import type { Connection } from "./connection.ts";
 import type { ConnectionRegistry } from "./connection-registry.ts";
 import { sendProblem, sendRpcError } from "./http-answers.ts";
@@ -20,6 +21,7 @@ export interface HttpGateOptions {
   /** What a client that was refused at this path is told of how to sign in. Undefined: nothing. */
   readonly challenge?: Challenge | undefined;
   readonly maxBodyBytes: number;
+  readonly clientAddress: ClientAddress;
   readonly logger: Logger;
   readonly audit: Audit;
 }
@@ -83,6 +85,7 @@ export class HttpGate {
         transport,
         connection: connection.label,
         method: request.method,
+        address: this.#options.clientAddress(request),
       });
     if (response.headersSent) return undefined;
     if (presenter === undefined || presenter.state === "ended") this.#unauthorized(request, response, endedProblem);
@@ -106,7 +109,8 @@ export class HttpGate {
   ): Promise<Connection | undefined> {
     const { loginSessionId } = credential;
     try {
-      const outcome = await this.#options.registry.open({ transport, loginSessionId, credential, makeWire });
+      const address = this.#options.clientAddress(request);
+      const outcome = await this.#options.registry.open({ transport, loginSessionId, credential, address, makeWire });
       switch (outcome.kind) {
         case "opened":
           return outcome.connection;

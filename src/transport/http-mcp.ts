@@ -4,6 +4,7 @@ import type { Clock } from "../clock.ts";
 import type { Logger } from "../logger.ts";
 import type { Authenticator } from "../session/authenticator.ts";
 import type { LoginSessions } from "../session/login-sessions.ts";
+import { type ClientAddress, createClientAddress } from "./client-address.ts";
 import type { ConnectionRegistry } from "./connection-registry.ts";
 import type { HostCheck } from "./host-check.ts";
 import { sendEmpty, sendProblem } from "./http-answers.ts";
@@ -35,6 +36,8 @@ export interface McpHttpOptions {
   readonly authenticator: Authenticator;
   readonly loginSessions: LoginSessions;
   readonly checkHost: HostCheck;
+  /** Default: the other end of the socket. */
+  readonly clientAddress?: ClientAddress | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly audit: Audit;
@@ -70,7 +73,8 @@ export class McpHttp {
     this.#options = options;
     this.#settings = { ...defaultMcpHttpSettings, ...options.settings };
     const { maxBodyBytes, streamLimitBytes, challenge } = this.#settings;
-    const gate = new HttpGate({ registry, authenticator, loginSessions, challenge, maxBodyBytes, logger, audit });
+    const clientAddress = options.clientAddress ?? createClientAddress([]);
+    const gate = new HttpGate({ registry, authenticator, loginSessions, challenge, maxBodyBytes, clientAddress, logger, audit });
     this.#gate = gate;
     const modern =
       options.modern === undefined ? undefined : new ModernHttp({ ...options.modern, registry, gate, loginSessions, clock, logger });

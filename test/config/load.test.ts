@@ -93,10 +93,18 @@ describe("each mistake is named with its path, its value and the way out", () =>
       'server.publicUrl must have no path: write "https://example.com", not "https://example.com/latchkey"',
     ],
     [
-      sound({ policy: {}, server: { trustedProxies: [] } }),
-      "server.trustedProxies is not available in this version: remove it",
-      "policy is not available in this version: remove it",
+      sound({
+        server: { trustedProxies: ["10.0.0.0/33", "nginx", "fd00::/129", "10.0.0.0/8/8", "0.0.0.0/0", "10.0.0.0/"], replica: "Replica_1" },
+      }),
+      'server.replica must be 1 to 32 small letters, digits and "-", not "Replica_1"',
+      'server.trustedProxies[0] must be an IP address or a range such as "10.0.0.0/8", not "10.0.0.0/33"',
+      'server.trustedProxies[1] must be an IP address or a range such as "10.0.0.0/8", not "nginx"',
+      'server.trustedProxies[2] must be an IP address or a range such as "10.0.0.0/8", not "fd00::/129"',
+      'server.trustedProxies[3] must be an IP address or a range such as "10.0.0.0/8", not "10.0.0.0/8/8"',
+      'server.trustedProxies[4] must be fewer addresses: anybody could claim any address, not "0.0.0.0/0"',
+      'server.trustedProxies[5] must be an IP address or a range such as "10.0.0.0/8", not "10.0.0.0/"',
     ],
+    [sound({ policy: {} }), "policy is not available in this version: remove it"],
     [
       sound({ server: { corsOrigins: ["https://app.example.com/"] } }),
       'server.corsOrigins[0] must be an origin such as "https://app.example.com", without a path and without a slash at its end, not "https://app.example.com/"',
@@ -381,3 +389,9 @@ test.each(["http://127.0.0.1:8421", "http://localhost:8421", "http://[::1]:8421"
     expect(load(withServer({ issuer })).ok).toBe(true);
   },
 );
+
+test("takes addresses and ranges of proxies, of both families, and a replica's name from the environment", () => {
+  const server = { trustedProxies: ["10.0.0.0/8", "192.0.2.1", "fd00::/8", "::1"], replica: "${NAME}" };
+  expect(mustLoad(sound({ server }), { env: { NAME: "latchkey-2" } }).server).toMatchObject({ ...server, replica: "latchkey-2" });
+  expect(mustLoad(sound()).server).toMatchObject({ trustedProxies: [] });
+});

@@ -9,7 +9,7 @@ describe.concurrent("callers of a login session that must be refreshed", () => {
     const world = await FaultWorld.start(onTestFinished);
     const user = await world.signIn();
     const clients = await Promise.all(Array.from({ length: 10 }, (_, index) => world.connect(user, index % 2 === 0 ? "http" : "sse")));
-    world.server.always = holds(world.hold, "request");
+    world.server.set(holds(world.hold, "request"));
     await world.until("the heartbeat presents", () => world.hold.size === 1);
     // Now nothing is left that could be handed out.
     await world.clock.advance(2_000);
@@ -22,7 +22,7 @@ describe.concurrent("callers of a login session that must be refreshed", () => {
     const answers = await Promise.all(calls);
     expect(new Set(answers.map(({ isError, text }) => `${isError} ${text}`)).size).toBe(1);
     expect(answers[0]).toMatchObject({ isError: false });
-    expect(world.server.count("presented")).toBe(1);
+    expect(world.count("presented")).toBe(1);
     expect(user.record().generation).toBe(2);
   });
 
@@ -30,12 +30,12 @@ describe.concurrent("callers of a login session that must be refreshed", () => {
     onTestFinished,
   }) => {
     const world = await FaultWorld.start(onTestFinished, {
-      server: { accessTokenSeconds: 300 },
+      server: [{ kind: "access_token_life", seconds: 300 }],
       config: { heartbeat: { intervalSeconds: 60 } },
     });
     const user = await world.signIn();
     const client = await world.connect(user);
-    world.server.always = holds(world.hold, "request");
+    world.server.set(holds(world.hold, "request"));
     world.clock.jumpWall(301_000);
     const call = client.call("me");
     await eventually("it is presented", () => world.hold.size === 1);
@@ -45,14 +45,14 @@ describe.concurrent("callers of a login session that must be refreshed", () => {
     world.hold.open();
     await eventually("the refresh is committed", () => user.record().generation === 2);
     expect((await client.call("me")).isError).toBe(false);
-    expect(world.server.count("presented")).toBe(1);
+    expect(world.count("presented")).toBe(1);
   });
 
   test("F29 the client disconnects during a refresh: committed all the same", async ({ onTestFinished }) => {
     const world = await FaultWorld.start(onTestFinished, { config: { heartbeat: { intervalSeconds: 60 } } });
     const user = await world.signIn();
     const client = await world.connect(user);
-    world.server.always = holds(world.hold, "reply");
+    world.server.set(holds(world.hold, "reply"));
     world.clock.jumpWall(31_000);
     const call = client.call("me").catch((error: unknown) => error);
     await eventually("it is presented", () => world.hold.size === 1);
@@ -60,26 +60,28 @@ describe.concurrent("callers of a login session that must be refreshed", () => {
     expect(await call).toBeInstanceOf(Error);
     world.hold.open();
     await eventually("the refresh is committed", () => user.record().generation === 2);
-    expect(world.server.count("presented")).toBe(1);
-    expect(world.server.isCurrent(user.record().refreshToken)).toBe(true);
+    expect(world.count("presented")).toBe(1);
+    expect(world.isCurrent(user.record().refreshToken)).toBe(true);
   });
 
   test("F44 the old access token dies at the refresh, 20 calls in flight: each is answered with the new one", async ({
     onTestFinished,
   }) => {
-    const world = await FaultWorld.start(onTestFinished, { server: { oneAccessToken: true } });
+    const world = await FaultWorld.start(onTestFinished, { server: [{ kind: "old_access_token_dies" }] });
     const user = await world.signIn();
     const clients = await Promise.all(Array.from({ length: 4 }, () => world.connect(user)));
     // The API looks at the access token only after the refresh.
     const api = new Hold();
-    world.server.beforeApi = () => api.wait();
+    const callsBefore = world.server.requestsTo("userinfo");
+    world.server.set({ kind: "held", until: () => api.wait(), at: "before" }, { target: "userinfo" });
     const calls = clients.flatMap((client) => Array.from({ length: 5 }, () => client.call("me")));
     await eventually("the calls are at the API", () => api.size === 20);
     await world.until("it is refreshed", () => user.record().generation === 2);
     api.open();
     const answers = await Promise.all(calls);
     expect(answers.filter(({ isError }) => isError)).toEqual([]);
-    expect(world.server.apiRefusals).toBe(20);
-    expect(world.server.count("presented")).toBe(1);
+    // Each was refused once, and then served.
+    expect(world.server.requestsTo("userinfo") - callsBefore).toBe(40);
+    expect(world.count("presented")).toBe(1);
   });
 });

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { eventually } from "../support/e2e-wait.ts";
-import { FaultWorld } from "./fault-world.ts";
+import { FaultWorld, forgives30Seconds } from "./fault-world.ts";
 import { dropReply, dropRequest } from "./presentation-faults.ts";
 
 test.for([
@@ -10,23 +10,18 @@ test.for([
   "100 callers while one connection in three is cut $name, with a grace of 30 s: 100 right answers, again and again (I8)",
   async ({ fault }, { onTestFinished }) => {
     const world = await FaultWorld.start(onTestFinished, {
-      server: { graceSeconds: 30 },
+      server: [forgives30Seconds],
       policy: { reuseLeewaySeconds: 30 },
       config: { heartbeat: { intervalSeconds: 60 } },
     });
     const user = await world.signIn();
     const clients = await Promise.all(Array.from({ length: 10 }, () => world.connect(user)));
     let connections = 0;
+    world.server.choose(() => {
+      connections += 1;
+      return connections % 3 === 1 ? fault : undefined;
+    });
     for (let round = 0; round < 6; round += 1) {
-      world.server.always = async (presented) => {
-        connections += 1;
-        if (connections % 3 === 1) {
-          await fault(presented);
-          return;
-        }
-        const { body } = await presented.decide();
-        presented.response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(body));
-      };
       world.clock.jumpWall(31_000);
       let done = false;
       const calls = Promise.all(clients.flatMap((client) => Array.from({ length: 10 }, () => client.call("me")))).finally(() => {
@@ -35,6 +30,6 @@ test.for([
       await eventually("all are answered", () => done);
       expect((await calls).filter(({ isError, text }) => isError || !text.includes('"alice"'))).toEqual([]);
     }
-    expect(world.server.count("reuse")).toBe(0);
+    expect(world.count("reuse")).toBe(0);
   },
 );

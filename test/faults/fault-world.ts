@@ -3,23 +3,24 @@ import type { z } from "zod";
 import { type HttpServer, startHttpServer } from "../../src/composition/http-server.ts";
 import { configSchema } from "../../src/config/schema.ts";
 import { createLogger } from "../../src/logger.ts";
-import type { AccessToken, LoginSession, RefreshToken } from "../../src/session/login-session.ts";
+import type { AccessToken, LoginSession, LoginSessionId, RefreshToken } from "../../src/session/login-session.ts";
 import type { WatchedLoginSession } from "../../src/session/login-sessions.ts";
 import { hashConnectionKey, newConnectionKey } from "../../src/session/random.ts";
+import { type Behaviour, type FaultServer, startFaultServer } from "../../src/testing/index.ts";
 import type { VerifiedLogin } from "../../src/token/ports.ts";
 import { type HttpTransport, McpClient } from "../support/e2e-clients.ts";
 import { type Fields, parseFields } from "../support/e2e-json.ts";
 import { eventually } from "../support/e2e-wait.ts";
 import type { AtEnd } from "../support/e2e-world.ts";
 import { ManualClock } from "../support/manual-clock.ts";
-import { StrictAuthorizationServer, type StrictOptions } from "../support/strict-authorization-server.ts";
 import { Hold } from "../support/token-bench.ts";
+import { type Counted, countIn } from "./ledger-counts.ts";
 
 type ConfigInput = z.input<typeof configSchema>;
 
 export interface FaultWorldOptions {
-  /** What the authorization server is like. */
-  readonly server?: Partial<StrictOptions>;
+  /** What the authorization server is like, besides what it always is here. */
+  readonly server?: readonly Behaviour[];
   /** What the configuration says of it. */
   readonly policy?: Partial<ConfigInput["authorizationServers"][string]>;
   /** The rest of the configuration. */
@@ -35,6 +36,22 @@ export interface FaultUser {
 }
 
 const stepMs = 250;
+const clientId = "client";
+
+/** Strict rotation, access tokens of 30 s, and no introspection. */
+const usual: readonly Behaviour[] = [
+  { kind: "access_token_life", seconds: 30 },
+  { kind: "discovery_fields", fields: { introspection_endpoint: undefined, end_session_endpoint: undefined } },
+];
+
+/** It has introspection as well. */
+export const introspects: Behaviour = { kind: "discovery_fields", fields: { end_session_endpoint: undefined } };
+/** A consumed refresh token is answered once more, with its successor. */
+export const forgives30Seconds: Behaviour = { kind: "grace_rotation", seconds: 30, answer: "same_successor" };
+export const keepsRefreshToken: Behaviour = { kind: "no_rotation", reply: "same_token" };
+
+/** What a backend hands over to import a login. */
+export type HandedOver = Readonly<Record<"id_token" | "access_token" | "refresh_token", string>> & { readonly expires_in: number };
 
 /**
  * All of Latchkey over real HTTP, in front of it real MCP clients, behind it an authorization server that can be made to fail
@@ -42,7 +59,7 @@ const stepMs = 250;
  */
 export class FaultWorld {
   readonly clock: ManualClock;
-  readonly server: StrictAuthorizationServer;
+  readonly server: FaultServer;
   readonly latchkey: HttpServer;
   /** The log, each line as it was written. */
   readonly lines: readonly string[];
@@ -51,7 +68,7 @@ export class FaultWorld {
   readonly hold = new Hold();
   readonly #clients: McpClient[] = [];
 
-  private constructor(clock: ManualClock, server: StrictAuthorizationServer, latchkey: HttpServer, lines: readonly string[]) {
+  private constructor(clock: ManualClock, server: FaultServer, latchkey: HttpServer, lines: readonly string[]) {
     this.clock = clock;
     this.server = server;
     this.latchkey = latchkey;
@@ -60,14 +77,13 @@ export class FaultWorld {
 
   static async start(atEnd: AtEnd, options: FaultWorldOptions = {}): Promise<FaultWorld> {
     const clock = new ManualClock(Math.floor(Date.now() / 1000) * 1000);
-    const server = await StrictAuthorizationServer.start({ now: () => clock.now(), ...options.server });
-    const api = `${server.http.origin}/`;
+    const server = await startFaultServer({ clock, clients: [{ clientId }], behaviours: [...usual, ...(options.server ?? [])] });
     const config = configSchema.parse({
       server: { port: 0 },
-      authorizationServers: { main: { issuer: server.issuer, clientId: server.clientId, ...options.policy } },
+      authorizationServers: { main: { issuer: server.issuer, clientId, ...options.policy } },
       store: { type: "memory" },
-      apis: { sample: { baseUrl: api } },
-      tools: [{ name: "me", description: "Who the API takes the access token for.", api: "sample", path: "/me" }],
+      apis: { sample: { baseUrl: `${server.origin}/` } },
+      tools: [{ name: "me", description: "Who the API takes the access token for.", api: "sample", path: "/userinfo" }],
       ...options.config,
     });
     const lines: string[] = [];
@@ -82,29 +98,72 @@ export class FaultWorld {
     const { core, publicUrl } = this.latchkey;
     const redirectUri = `${publicUrl}/login/callback`;
     const { url, state, nonce, codeVerifier } = await core.authorizationServers.beginLogin("main", { redirectUri });
-    const callbackUrl = this.server.signIn(url, subject);
+    const callbackUrl = await this.#approve(url, subject);
     const login = await core.authorizationServers.completeLogin("main", { callbackUrl, redirectUri, state, nonce, codeVerifier });
     return this.#admit(login, subject);
   }
 
   /** A login session whose tokens did not come through the configured token endpoint. */
   async signInElsewhere(subject = "alice"): Promise<FaultUser> {
-    const { access_token, refresh_token } = await this.server.tokensOf(subject);
-    const tokens = {
-      accessToken: String(access_token) as AccessToken,
-      refreshToken: String(refresh_token) as RefreshToken,
-      expiresInSeconds: 30,
-    };
-    const principal = { issuer: this.server.issuer, subject, clientId: this.server.clientId };
+    const { accessToken, refreshToken, expiresInSeconds } = await this.server.issue({ subject });
+    const tokens = { accessToken: accessToken as AccessToken, refreshToken: refreshToken as RefreshToken, expiresInSeconds };
+    const principal = { issuer: this.server.issuer, subject, clientId };
     return this.#admit({ authorizationServer: "main", principal, profile: {}, tokens, obtainedAt: this.clock.now() }, subject);
   }
 
+  /** A login that did not come through Latchkey: what a backend imports. */
+  async handedOver(subject: string): Promise<HandedOver> {
+    const { idToken, accessToken, refreshToken, expiresInSeconds } = await this.server.issue({ subject });
+    return { id_token: idToken, access_token: accessToken, refresh_token: refreshToken, expires_in: expiresInSeconds };
+  }
+
+  /** As another client process would that has the same refresh token. */
+  async refreshElsewhere(refreshToken: string | undefined): Promise<Fields> {
+    const body = new URLSearchParams({ grant_type: "refresh_token", refresh_token: refreshToken ?? "", client_id: clientId });
+    return parseFields(await (await fetch(`${this.server.issuer}/token`, { method: "POST", body })).text());
+  }
+
+  /** Ends the grant of this refresh token behind Latchkey's back. */
+  async revokeBehind(refreshToken: string | undefined): Promise<void> {
+    const body = new URLSearchParams({ token: refreshToken ?? "", client_id: clientId });
+    await fetch(`${this.server.issuer}/revoke`, { method: "POST", body });
+  }
+
+  /** How often it happened at the authorization server, to one user where one is named. */
+  count(kind: Counted, subject?: string): number {
+    return countIn(this.server.ledger, kind, subject);
+  }
+
+  /** Whether this refresh token would be accepted as the newest of its grant. */
+  isCurrent(refreshToken: string | undefined): boolean {
+    return refreshToken !== undefined && this.server.isActive(refreshToken);
+  }
+
+  /** When the last presentation came, milliseconds since the epoch. */
+  get lastPresentedAt(): number {
+    return this.server.ledger.refreshes.at(-1)?.receivedAt ?? 0;
+  }
+
+  /** Signs this user in at the authorization server, and gives where the browser is sent back to. */
+  async #approve(authorizationUrl: string, subject: string): Promise<URL> {
+    const url = new URL(authorizationUrl);
+    url.searchParams.set("login_hint", subject);
+    const response = await fetch(url, { redirect: "manual" });
+    return new URL(response.headers.get("location") ?? "");
+  }
+
   async #admit(login: VerifiedLogin, subject: string): Promise<FaultUser> {
+    const { id } = await this.latchkey.core.logins.start(login, { kind: "browser" });
+    return this.admit(id, subject);
+  }
+
+  /** A login session that is there, with a connection key. Time waits for its presentations from now on. */
+  async admit(id: LoginSessionId | undefined, subject: string): Promise<FaultUser> {
+    if (id === undefined) throw new Error("There is no such login session.");
     const { core } = this.latchkey;
-    const { id } = await core.logins.start(login, { kind: "browser" });
     const key = newConnectionKey();
     const record = { id, hash: hashConnectionKey(key), loginSessionId: id, name: "test", createdAt: this.clock.now() };
-    await core.store.connectionKeys.insert(record, 1);
+    await core.store.connectionKeys.insert(record, 2);
     const watched = await core.sessions.watch(id);
     if (watched === undefined) throw new Error("The login session is gone.");
     const user: FaultUser = { subject, key, login: watched, record: () => watched.current() };

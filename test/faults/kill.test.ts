@@ -41,6 +41,43 @@ describe.concurrent("latchkey serve, killed and started again on its SQLite file
     expect(served.presented()).toEqual(["rt-0", "rt-1"]);
   });
 
+  test("F8 after the reply of an import, before its login session is stored: it is there afterwards, and a retry is told of it (I4, F47)", {
+    timeout: patient,
+  }, async ({ onTestFinished }) => {
+    const served = await Served.prepare(onTestFinished);
+    const { server } = served;
+    const handed = { id_token: await server.idToken(), refresh_token: "rt-0" };
+    const first = await served.start();
+    // What was handed over can be checked; the reply is signed by a key that nobody has published yet.
+    const keys = [server.key.publicJwk];
+    server.key = await newSigningKey("ES256", "key-2");
+    await served.answerTokens({ access_token: "at-1", refresh_token: "rt-1", expires_in: 600 });
+    let looked = 0;
+    server.on("/jwks", (_request, response) => {
+      looked += 1;
+      sendJson(response, 200, { keys });
+    });
+    const lost = first.api("POST", "", handed).catch(() => "lost");
+    await server.next("/token");
+    const before = looked;
+    // The key set is asked for again five seconds after it was fetched.
+    await eventually("the reply cannot be verified", () => looked > before, 30_000);
+    await first.kill();
+    expect(await lost).toBe("lost");
+    expect(await served.store.loginSessions.listByUser(server.issuer, "alice")).toEqual([]);
+
+    server.on("/jwks", (_request, response) => sendJson(response, 200, { keys: [...keys, server.key.publicJwk] }));
+    const second = await served.start();
+    const isThere = async () => {
+      const records = await served.store.loginSessions.listByUser(server.issuer, "alice");
+      return records.length > 0 ? records : undefined;
+    };
+    const [record] = await eventually("the login session is there", isThere, 20_000);
+    expect(record).toMatchObject({ state: "live", refreshToken: "rt-1", origin: { kind: "import" } });
+    expect(await second.api("POST", "", handed)).toMatchObject({ status: 409, json: { login: record?.handle } });
+    expect(served.presented()).toEqual(["rt-0"]);
+  });
+
   test("F18 after a reply for another user: it is never published, and the login session needs a new login (I7)", {
     timeout: patient,
   }, async ({ onTestFinished }) => {

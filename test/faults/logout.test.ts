@@ -1,6 +1,5 @@
 import { describe, expect, test } from "vitest";
 import { eventually } from "../support/e2e-wait.ts";
-import { sendJson } from "../support/scripted-authorization-server.ts";
 import { type FaultUser, FaultWorld } from "./fault-world.ts";
 import { holds } from "./presentation-faults.ts";
 
@@ -14,7 +13,8 @@ describe.concurrent("a logout", () => {
       const world = await FaultWorld.start(onTestFinished);
       const user = await world.signIn();
       const [waiting, leaving] = [await world.connect(user), await world.connect(user)];
-      world.server.always = holds(world.hold, point);
+      world.server.set(holds(world.hold, point));
+      const callsBefore = world.server.requestsTo("userinfo");
       world.clock.jumpWall(31_000);
       const call = waiting.call("me").then(
         ({ isError }) => (isError ? "refused" : "served"),
@@ -30,13 +30,14 @@ describe.concurrent("a logout", () => {
       await world.until("nothing is owed", () => user.record().revocation === "done");
       await world.pass(60);
       expect(user.record()).toMatchObject({ state: "ended", accessTokens: [], debts: [] });
-      expect(world.server.isCurrent(user.record().refreshToken)).toBe(false);
+      expect(world.isCurrent(user.record().refreshToken)).toBe(false);
       // Of the family nothing is left: what was rotated is dead as well.
       expect(
-        world.server.count("rotated") === 0 || world.server.ledger.some(({ kind, generation }) => kind === "revoked" && generation === 2),
+        world.count("rotated") === 0 ||
+          world.server.ledger.revocations.some(({ kind, generation }) => kind === "refresh_token" && generation === 1),
       ).toBe(true);
-      expect(world.server.count("presented")).toBe(1);
-      expect(world.server.apiRefusals).toBe(0);
+      expect(world.count("presented")).toBe(1);
+      expect(world.server.requestsTo("userinfo")).toBe(callsBefore);
     },
   );
 
@@ -49,10 +50,10 @@ describe.concurrent("a logout", () => {
     if (refreshes > 0) await world.until("it is refreshed", () => user.record().generation === 2);
     const { refreshToken } = user.record();
     expect(await signOut(world, user)).toBe("done");
-    expect(world.server.isCurrent(refreshToken)).toBe(false);
+    expect(world.isCurrent(refreshToken)).toBe(false);
     await world.pass(120);
-    expect(world.server.count("presented")).toBe(refreshes);
-    expect(world.server.count("reuse")).toBe(0);
+    expect(world.count("presented")).toBe(refreshes);
+    expect(world.count("reuse")).toBe(0);
   });
 
   test("F21 at a server whose revocation answers 503, then 200: answered at once, shown as pending, retried until it is done", async ({
@@ -61,16 +62,16 @@ describe.concurrent("a logout", () => {
     const world = await FaultWorld.start(onTestFinished);
     const user = await world.signIn();
     const { refreshToken } = user.record();
-    world.server.other = (_request, response) => sendJson(response, 503, {});
+    const unavailable = world.server.set({ kind: "revocation", says: "unavailable" });
     expect(await signOut(world, user)).toBe("pending");
-    const tries = (): number => world.server.http.to("/revoke").length;
+    const tries = (): number => world.server.requestsTo("revocation");
     await world.until("it was tried again", () => tries() >= 5);
     expect(user.record()).toMatchObject({ state: "ended", revocation: "pending" });
-    expect(world.server.isCurrent(refreshToken)).toBe(true);
-    world.server.other = undefined;
+    expect(world.isCurrent(refreshToken)).toBe(true);
+    unavailable.clear();
     await world.until("it is paid", () => user.record().revocation === "done", 120);
     expect(user.record().debts).toEqual([]);
-    expect(world.server.isCurrent(refreshToken)).toBe(false);
+    expect(world.isCurrent(refreshToken)).toBe(false);
     const before = tries();
     await world.pass(60);
     expect(tries()).toBe(before);
@@ -79,7 +80,7 @@ describe.concurrent("a logout", () => {
   test("F21 at a server without revocation: answered at once, and the answer says that nothing could be revoked", async ({
     onTestFinished,
   }) => {
-    const world = await FaultWorld.start(onTestFinished, { server: { revocation: "none" } });
+    const world = await FaultWorld.start(onTestFinished, { server: [{ kind: "revocation", says: "absent" }] });
     expect(await signOut(world, await world.signIn())).toBe("unsupported");
   });
 
@@ -89,7 +90,7 @@ describe.concurrent("a logout", () => {
     const world = await FaultWorld.start(onTestFinished);
     const old = await world.signIn();
     const client = await world.connect(old);
-    world.server.faults.push(holds(world.hold, "request"));
+    world.server.set(holds(world.hold, "request"), { next: 1 });
     await world.until("its refresh is under way", () => world.hold.size === 1);
     await client.mustCall("sign_out");
     await world.clock.advance(500);
@@ -100,25 +101,25 @@ describe.concurrent("a logout", () => {
     await world.until("the new one is refreshed in its turn", () => again.record().generation === 3, 90);
     expect(await (await world.connect(again)).mustCall("me")).toMatchObject({ text: expect.stringContaining("alice") });
     expect(old.record()).toMatchObject({ state: "ended", accessTokens: [] });
-    expect(world.server.count("reuse")).toBe(0);
-    expect(world.server.isCurrent(again.record().refreshToken)).toBe(true);
+    expect(world.count("reuse")).toBe(0);
+    expect(world.isCurrent(again.record().refreshToken)).toBe(true);
   });
 
   test("F23 of one of two logins that share a grant: the other lives on, and the revocation waits for it", async ({ onTestFinished }) => {
-    const world = await FaultWorld.start(onTestFinished, { server: { sharedGrant: true } });
+    const world = await FaultWorld.start(onTestFinished, { server: [{ kind: "shared_grant" }] });
     const [first, second] = [await world.signIn(), await world.signIn()];
     const client = await world.connect(second);
     expect(await signOut(world, first)).toBe("shared");
     await world.until("the other one is refreshed", () => second.record().generation === 3, 90);
     expect(await client.mustCall("me")).toMatchObject({ text: expect.stringContaining("alice") });
-    expect(world.server.http.to("/revoke")).toEqual([]);
+    expect(world.server.requestsTo("revocation")).toBe(0);
     expect(await signOut(world, second)).toBe("done");
     await world.until("the first one is revoked as well", () => first.record().revocation === "done");
     expect([first, second].map((user) => user.record().debts)).toEqual([[], []]);
   });
 
   test("F23 of one of two logins that share a grant, where revoking at once is configured: both end", async ({ onTestFinished }) => {
-    const world = await FaultWorld.start(onTestFinished, { server: { sharedGrant: true }, policy: { sharedGrant: "revoke" } });
+    const world = await FaultWorld.start(onTestFinished, { server: [{ kind: "shared_grant" }], policy: { sharedGrant: "revoke" } });
     const [first, second] = [await world.signIn(), await world.signIn()];
     expect(await signOut(world, first)).toBe("done");
     await world.until("the other one finds out", () => second.record().state === "login_required");

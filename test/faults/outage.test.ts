@@ -14,7 +14,7 @@ describe.concurrent("an authorization server that is away", () => {
       const world = await FaultWorld.start(onTestFinished, { policy: { endpoints } });
       const user = known ? await world.signIn() : await world.signInElsewhere();
       const client = await world.connect(user);
-      if (known) await world.server.close();
+      if (known) await world.server.suspend();
       await world.until("it has failed", () => world.audit("refresh_failed", user).length > 0);
       expect(world.audit("refresh_failed", user)[0]).toMatchObject({ kind: "not_sent" });
       expect(user.record()).toMatchObject({ state: "live", attempts: [], generation: 1 });
@@ -41,13 +41,13 @@ describe.concurrent("an authorization server that is away", () => {
     await world.pass(5);
     world.clock.jumpWall(hourMs);
     await world.pass(10);
-    expect(world.server.count("presented")).toBe(users.length);
+    expect(world.count("presented")).toBe(users.length);
     world.clock.jumpWall(-hourMs);
     await world.pass(60);
     // Refreshed every 16.5 to 22.5 s for a minute.
-    expect(world.server.count("presented")).toBeLessThanOrEqual(users.length * 6);
+    expect(world.count("presented")).toBeLessThanOrEqual(users.length * 6);
     await eventually("all are live", () => users.every((user) => user.record().state === "live"));
-    expect(world.server.count("reuse")).toBe(0);
+    expect(world.count("reuse")).toBe(0);
   });
 
   test("F25 eight hours of sleep: one refresh on demand, no storm", async ({ onTestFinished }) => {
@@ -59,7 +59,7 @@ describe.concurrent("an authorization server that is away", () => {
     const results = await Promise.all(clients.flatMap((client) => [client.call("me"), client.call("me")]));
     expect(results.filter(({ isError }) => isError)).toEqual([]);
     await world.pass(5);
-    expect(world.server.count("presented")).toBe(users.length);
+    expect(world.count("presented")).toBe(users.length);
   });
 });
 
@@ -67,9 +67,9 @@ describe.concurrent("a slow authorization server", () => {
   test.for([10, 30])(
     "F26 with 2 s of delay and %i s tokens: each is refreshed before it ends, at most 4 times in its life",
     async (seconds, { onTestFinished }) => {
-      const world = await FaultWorld.start(onTestFinished, { server: { accessTokenSeconds: seconds } });
+      const world = await FaultWorld.start(onTestFinished, { server: [{ kind: "access_token_life", seconds: seconds }] });
       const user = await world.signIn();
-      world.server.always = holds(world.hold, "request");
+      world.server.set(holds(world.hold, "request"));
       const lives = 6;
       for (let passed = 0; passed < lives * seconds; passed += 0.5) {
         const waits = world.hold.size > 0;
@@ -82,8 +82,8 @@ describe.concurrent("a slow authorization server", () => {
         }
         expect(user.record().accessTokens[0]?.expiresAt).toBeGreaterThan(world.clock.now());
       }
-      expect(world.server.count("presented")).toBeGreaterThanOrEqual(lives);
-      expect(world.server.count("presented")).toBeLessThanOrEqual(lives * 4);
+      expect(world.count("presented")).toBeGreaterThanOrEqual(lives);
+      expect(world.count("presented")).toBeLessThanOrEqual(lives * 4);
       expect(world.audit("refresh_failed")).toEqual([]);
     },
   );

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, test } from "vitest";
 import type { LoginSession } from "../../src/session/login-session.ts";
+import type { Behaviour } from "../../src/testing/index.ts";
 import { eventually } from "../support/e2e-wait.ts";
 import type { AtEnd } from "../support/e2e-world.ts";
 import { storeAway } from "../support/hooked-store.ts";
@@ -15,7 +16,8 @@ async function startOnFile(atEnd: AtEnd, accessTokenSeconds = 30): Promise<{ rea
   const folder = mkdtempSync(join(tmpdir(), "latchkey-faults-"));
   atEnd(async () => rmSync(folder, { recursive: true, force: true }));
   const path = join(folder, "latchkey.db");
-  const world = await FaultWorld.start(atEnd, { server: { accessTokenSeconds }, config: { store: { type: "sqlite", file: path } } });
+  const server: Behaviour = { kind: "access_token_life", seconds: accessTokenSeconds };
+  const world = await FaultWorld.start(atEnd, { server: [server], config: { store: { type: "sqlite", file: path } } });
   const file = new DatabaseSync(path);
   atEnd(async () => file.close());
   return { world, file };
@@ -28,7 +30,7 @@ describe.concurrent("a store", () => {
     const { world, file } = await startOnFile(onTestFinished, 300);
     const user = await world.signIn();
     const client = await world.connect(user);
-    world.server.faults.push(holds(world.hold, "reply"));
+    world.server.set(holds(world.hold, "reply"), { next: 1 });
     await world.until("it is presented", () => world.hold.size === 1, 240);
     file.exec("BEGIN IMMEDIATE");
     world.hold.open();
@@ -36,15 +38,15 @@ describe.concurrent("a store", () => {
     expect(user.record()).toMatchObject({ state: "refreshing", generation: 1 });
     expect((await client.call("me")).isError).toBe(false);
     await world.clock.advance(8_000);
-    expect(world.server.count("presented")).toBe(1);
+    expect(world.count("presented")).toBe(1);
     file.exec("COMMIT");
     await eventually("it is published", async () => {
       await world.clock.advance(250);
       return user.record().generation >= 2;
     });
     expect((await client.call("me")).isError).toBe(false);
-    expect(world.server.ledger.filter(({ kind, generation }) => kind === "presented" && generation === 1)).toHaveLength(1);
-    expect(world.server.count("reuse")).toBe(0);
+    expect(world.server.ledger.refreshes.filter(({ generation }) => generation === 0)).toHaveLength(1);
+    expect(world.count("reuse")).toBe(0);
   });
 
   test.for(["claim", "reply", "publication"] as const)(
@@ -56,8 +58,8 @@ describe.concurrent("a store", () => {
       const lost = losesAcknowledgement(world, (next) => pointOf(next) === point);
       await world.until("it is refreshed", () => user.record().generation === 2 && user.record().state === "live");
       expect(lost()).toBe(true);
-      expect(world.server.count("presented")).toBe(1);
-      expect(world.server.isCurrent(user.record().refreshToken)).toBe(true);
+      expect(world.count("presented")).toBe(1);
+      expect(world.isCurrent(user.record().refreshToken)).toBe(true);
       expect(await client.mustCall("me")).toMatchObject({ text: expect.stringContaining("alice") });
     },
   );
@@ -74,7 +76,7 @@ describe.concurrent("a store", () => {
     expect(user.record().state).toBe("ended");
     expect(await logout.end(user.login.id, "logout")).toMatchObject({ loginSession: { state: "ended", reason: { code: "logout" } } });
     await world.until("its tokens are revoked", () => user.record().revocation === "done");
-    expect(world.server.count("revoked")).toBe(1);
+    expect(world.count("revoked")).toBe(1);
   });
 
   test.for([
@@ -102,10 +104,10 @@ describe.concurrent("a store", () => {
     expect(new Set(world.audit("record_quarantined").map(({ login }) => login))).toEqual(
       new Set(users.filter(({ subject }) => spoilt.includes(subject)).map((user) => user.record().handle)),
     );
-    const presented = spoilt.map((subject) => world.server.count("presented", subject));
+    const presented = spoilt.map((subject) => world.count("presented", subject));
     await world.until("the others are refreshed", () => carol.record().generation >= 4, 120);
-    expect(spoilt.map((subject) => world.server.count("presented", subject))).toEqual(presented);
-    expect(world.server.count("reuse")).toBe(0);
+    expect(spoilt.map((subject) => world.count("presented", subject))).toEqual(presented);
+    expect(world.count("reuse")).toBe(0);
   });
 });
 

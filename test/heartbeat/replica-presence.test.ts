@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { ReplicaPresence } from "../../src/heartbeat/replica-presence.ts";
-import { silentLogger } from "../../src/logger.ts";
+import { type Logger, silentLogger } from "../../src/logger.ts";
 import type { ReplicaStore } from "../../src/session/store.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 
@@ -96,5 +96,48 @@ describe("the presence of a replica (I13)", () => {
     await clock.advance(0);
     expect(replicas.leases.size).toBe(0);
     expect(clock.pending).toBe(0);
+  });
+
+  it("is told before the start is over, and nobody is told any more once it has ended in the middle of it", async () => {
+    const { clock, replicas, presence } = make();
+    const one = presence("one");
+    const first = Promise.withResolvers<void>();
+    replicas.hold = first.promise;
+    const state = { started: false };
+    const started = one.start().then(() => {
+      state.started = true;
+    });
+    await clock.advance(1_999);
+    expect(state.started).toBe(false);
+    first.resolve();
+    await started;
+    const second = Promise.withResolvers<void>();
+    replicas.hold = second.promise;
+    await clock.advance(4_000);
+    await one.stop();
+    second.resolve();
+    await clock.advance(60_000);
+    expect(replicas.leases.size).toBe(0);
+    expect(clock.pending).toBe(0);
+  });
+
+  it("can end before it has begun", async () => {
+    const { clock, presence } = make();
+    await presence("one").stop();
+    expect(clock.pending).toBe(0);
+  });
+
+  it("is said in the log when the number of processes changes, and only then", async () => {
+    const { clock, replicas } = make();
+    const said: unknown[] = [];
+    const logger: Logger = { ...silentLogger, info: (_message, fields) => void said.push(fields) };
+    const one = new ReplicaPresence({ replicas, replica: "one", clock, logger });
+    await one.start();
+    await clock.advance(12_000);
+    expect(said).toEqual([]);
+    await replicas.announce("two", 5_000);
+    await clock.advance(8_000);
+    expect(said).toEqual([{ live: 2 }, { live: 1 }]);
+    await one.stop();
   });
 });

@@ -8,6 +8,7 @@ import type { DemoControls, LoginServers, WebSettings } from "../../src/http/web
 import type { Logger } from "../../src/logger.ts";
 import type { LoginSession, LoginSessionId } from "../../src/session/login-session.ts";
 import { MemoryStore } from "../../src/store/memory/memory-store.ts";
+import { createClientAddress } from "../../src/transport/client-address.ts";
 import { createHostCheck } from "../../src/transport/host-check.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { ModelAuthorizationServer } from "../support/model-authorization-server.ts";
@@ -105,6 +106,7 @@ export async function startWebBench(options: WebBenchOptions = {}): Promise<WebB
         handles: (pathname) => pathname === "/mcp",
         handle: async (_request, response) => void response.writeHead(202).end("mcp"),
       },
+      clientAddress: createClientAddress([]),
       hostCheck: createHostCheck({ publicUrl: listener.url, allowedHosts: [], corsOrigins: options.corsOrigins ?? [] }),
       closing: closing.signal,
       demo: options.demo,

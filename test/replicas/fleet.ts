@@ -7,7 +7,7 @@ import { Program } from "../support/e2e-process.ts";
 import { eventually } from "../support/e2e-wait.ts";
 import type { AtEnd } from "../support/e2e-world.ts";
 import { callTool, type ToolOutcome } from "./raw-mcp.ts";
-import type { SharedStoreKind } from "./shared-stores.ts";
+import type { SharedStore, SharedStoreKind } from "./shared-stores.ts";
 
 const importSecret = "the-import-secret-of-the-tests-0123456789";
 
@@ -100,8 +100,12 @@ export class Fleet {
   readonly replicas: readonly Replica[];
   readonly users: FleetUser[] = [];
 
-  private constructor(atEnd: AtEnd, folder: string, server: FaultServer, replicas: number) {
+  /** Of the store; undefined: it cannot be kept away. */
+  readonly outage: SharedStore["outage"];
+
+  private constructor(atEnd: AtEnd, folder: string, server: FaultServer, replicas: number, outage: SharedStore["outage"]) {
     this.atEnd = atEnd;
+    this.outage = outage;
     this.folder = folder;
     this.server = server;
     this.replicas = Array.from({ length: replicas }, (_, index) => new Replica(this, `r${index + 1}`));
@@ -113,7 +117,7 @@ export class Fleet {
     const life = { kind: "access_token_life", seconds: options.accessTokenSeconds } as const;
     const server = await startFaultServer({ ...options.server, behaviours: [life, ...(options.server?.behaviours ?? [])] });
     atEnd(() => server.close());
-    const { config } = await kind.prepare(atEnd);
+    const { config, outage } = await kind.prepare(atEnd);
     const all = {
       authorizationServers: { main: { issuer: server.issuer, clientId: "client", ...options.authorizationServer } },
       apis: { sample: { baseUrl: server.origin } },
@@ -123,7 +127,7 @@ export class Fleet {
       ...options.config,
     };
     writeFileSync(join(folder, "latchkey.config.json"), JSON.stringify(all));
-    const fleet = new Fleet(atEnd, folder, server, options.replicas);
+    const fleet = new Fleet(atEnd, folder, server, options.replicas, outage);
     for (const replica of fleet.replicas) await replica.start();
     return fleet;
   }

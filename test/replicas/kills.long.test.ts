@@ -5,19 +5,21 @@ import { Fleet } from "./fleet.ts";
 import { sharedStoreKinds } from "./shared-stores.ts";
 
 const minutes = Number(process.env["LATCHKEY_SOAK_MINUTES"] ?? "1");
-const users = minutes >= 10 ? 1_000 : 200;
+const isFull = minutes >= 10;
+const users = isFull ? 1_000 : 100;
+const accessTokenSeconds = isFull ? 30 : 12;
 const seed = Number(process.env["LATCHKEY_SEED"] ?? "20261125");
 
 /** Longer than an access token lives, and what follows a loss. */
-const settleSeconds = 45;
+const settleSeconds = 1.5 * accessTokenSeconds;
 
 describe.each(sharedStoreKinds)("three replicas on one store: $name", (kind) => {
   test(
-    `random kill -9 for ${minutes} min, ${users} users, 30 s tokens: no reuse, and lost are exactly those whose reply reached nobody (I1, I4, F2, F7)`,
+    `random kill -9 for ${minutes} min, ${users} users, ${accessTokenSeconds} s tokens: no reuse, and lost are exactly those whose reply reached nobody (I1, I4, F2, F7)`,
     async ({ onTestFinished, skip }) => {
       const missing = await kind.missing();
       skip(missing !== undefined, missing);
-      const fleet = await Fleet.start(onTestFinished, kind, { replicas: 3, accessTokenSeconds: 30 });
+      const fleet = await Fleet.start(onTestFinished, kind, { replicas: 3, accessTokenSeconds });
       await fleet.signInMany(users);
       const counts = await runChaos(fleet, { seconds: minutes * 60, killEverySeconds: 3, callers: 12, random: seededRandom(seed) });
       await new Promise((resolve) => setTimeout(resolve, settleSeconds * 1000));

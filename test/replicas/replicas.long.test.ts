@@ -16,13 +16,13 @@ describe.each(sharedStoreKinds)("three replicas on one store: $name", (kind) => 
     return { fleet, one, two, three };
   }
 
-  test("F2 one login session, called on all replicas through six lives of its access token: one POST for each generation (I1, I8, R1)", async ({
+  test("F2 one login session, called on all replicas through three lives of its access token: one POST for each generation (I1, I8, R1)", async ({
     onTestFinished,
     skip,
   }) => {
     const { fleet } = await start(onTestFinished, skip, { accessTokenSeconds: 10 });
     const user = await fleet.signIn("alice");
-    const endsAt = Date.now() + 60_000;
+    const endsAt = Date.now() + 30_000;
     let answered = 0;
     const caller = async (index: number): Promise<void> => {
       while (Date.now() < endsAt) {
@@ -34,7 +34,7 @@ describe.each(sharedStoreKinds)("three replicas on one store: $name", (kind) => 
     await Promise.all(Array.from({ length: 9 }, (_, index) => caller(index)));
     await fleet.server.settled();
     expect(presentationProblems(fleet.server.ledger.refreshes)).toEqual([]);
-    expect(fleet.server.ledger.refreshes.length).toBeGreaterThan(6);
+    expect(fleet.server.ledger.refreshes.length).toBeGreaterThan(3);
     expect(answered).toBeGreaterThan(100);
   });
 

@@ -63,6 +63,7 @@ test("every test file belongs to a suite, and lies in a folder that mirrors the 
   const known = new Set([
     ...globSync("src/*/", { cwd: root }).map((path) => path.replace(/^src\/|\/$/g, "")),
     "contract",
+    "replicas",
     "e2e",
     "faults",
     "model",

@@ -92,6 +92,55 @@ describe("connection keys that are remembered", () => {
     expect(await keys.getByHash(aKey("1").hash)).toBeUndefined();
   });
 
+  it("do not go on when the store fails in another way: that may be a refusal", async () => {
+    for (const error of [new Error("a mistake"), new LatchkeyError("internal_error", "A mistake.")]) {
+      const { clock, world, keys } = make();
+      await keys.insert(aKey("1"), 20);
+      await keys.getByHash(aKey("1").hash);
+      await clock.advance(500);
+      world.pause = () => Promise.reject(error);
+      await expect(keys.getByHash(aKey("1").hash)).rejects.toBe(error);
+    }
+  });
+
+  it("are forgotten when they are found to be gone", async () => {
+    const { clock, inner, world, keys } = make();
+    await keys.insert(aKey("1"), 20);
+    await keys.getByHash(aKey("1").hash);
+    await inner.remove(alice, "1");
+    await clock.advance(500);
+    expect(await keys.getByHash(aKey("1").hash)).toBeUndefined();
+    expect(keys.size).toBe(0);
+    world.away = true;
+    await expect(keys.getByHash(aKey("1").hash)).rejects.toMatchObject({ code: "store_unavailable" });
+  });
+
+  it("stay remembered when others are removed: of this login session, of the same name, or all of another's", async () => {
+    const bob = "id-bob" as LoginSessionId;
+    const all = [aKey("1"), aKey("2"), { ...aKey("3", bob), id: "1" }];
+    const keptAfter = async (remove: (keys: CachedConnectionKeys) => Promise<unknown>) => {
+      const { world, keys } = make();
+      for (const key of all) await keys.insert(key, 20);
+      for (const { hash } of all) await keys.getByHash(hash);
+      await remove(keys);
+      const kept: string[] = [];
+      for (const { hash, name } of all) {
+        world.reads = 0;
+        await keys.getByHash(hash);
+        if (world.reads === 0) kept.push(name);
+      }
+      return kept;
+    };
+    expect(await keptAfter((keys) => keys.remove(alice, "1"))).toEqual(["2", "3"]);
+    expect(await keptAfter((keys) => keys.removeByLoginSession(alice))).toEqual(["3"]);
+  });
+
+  it("are listed as the store has them", async () => {
+    const { keys } = make();
+    await keys.insert(aKey("1"), 20);
+    expect(await keys.listByLoginSession(alice)).toEqual([aKey("1")]);
+  });
+
   it("are ten thousand at most (I16)", async () => {
     const { keys } = make();
     for (let each = 0; each < 10_050; each += 1) {

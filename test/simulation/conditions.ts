@@ -138,7 +138,6 @@ export class Conditions {
       const hits = this.#lastHits.get(server) ?? [];
       this.#lastHits.set(server, hits);
       hits.push(now);
-      if (hits.length > 64) hits.shift();
       return window.kind;
     }
     return undefined;
@@ -171,7 +170,7 @@ export class Conditions {
     this.hits.set(kind, (this.hits.get(kind) ?? 0) + 1);
   }
 
-  /** How many requests to this authorization server were hit between these moments, of the last 64 that were. */
+  /** How many requests to this authorization server were hit between these moments, unless that is forgotten. */
   hitsBetween(server: string, from: number, until: number): number {
     return (this.#lastHits.get(server) ?? []).filter((at) => at >= from && at <= until).length;
   }
@@ -192,6 +191,13 @@ export class Conditions {
   forgetBefore(at: number): void {
     this.#network = this.#network.filter((each) => each.until >= this.#scheduler.now);
     this.#store = this.#store.filter((each) => each.until >= this.#scheduler.now);
+    // By time, not by number: an outage hits hundreds, and what was hit before them is asked for when it is over.
+    for (const [server, hits] of this.#lastHits) {
+      this.#lastHits.set(
+        server,
+        hits.filter((each) => each >= at),
+      );
+    }
     const kept = this.#troubles.filter((each) => each.until >= at);
     this.#troubles.splice(0, this.#troubles.length, ...kept);
   }

@@ -64,7 +64,19 @@ export class LoginTruth {
   presented(presentation: Presentation): void {
     this.presentations.push(presentation);
     this.presentedSince += 1;
-    if (this.presentations.length > remembered) this.presentations.shift();
+    if (this.presentations.length > remembered) this.presentations.splice(this.#leastNeeded(presentation.token), 1);
+  }
+
+  /**
+   * In a long outage one token is presented more often than is remembered. Whether its loss can be excused is told by the
+   * first presentation of it, and by the one that spent it: neither is forgotten while the token is presented.
+   */
+  #leastNeeded(token: string): number {
+    const first = this.presentations.findIndex((each) => each.token === token);
+    const index = this.presentations.findIndex(
+      (each, at) => each.token !== token || (at !== first && each.endedAt !== undefined && each.presented?.kind !== "granted"),
+    );
+    return Math.max(0, index);
   }
 
   presentationsOf(token: string | undefined): readonly Presentation[] {

@@ -17,6 +17,7 @@ import { RefreshFlights } from "../../src/token/refresh-flights.ts";
 import { RevocationDebts } from "../../src/token/revocation-debts.ts";
 import type { TokenCore } from "../../src/token/token-core.ts";
 import { TokenService } from "../../src/token/token-service.ts";
+import { UnheldTokens } from "../../src/token/unheld-tokens.ts";
 import type { CallHost } from "../../src/tool/call-host.ts";
 import type { ToolContext } from "../../src/tool/tool.ts";
 import { createToolContext } from "../../src/tool/tool-context.ts";
@@ -63,7 +64,7 @@ export class SimulatedReplica {
     const { clock, name } = process;
     const logger = services.logger ?? silentLogger;
     const audit = services.audit ?? silentAudit;
-    const core: TokenCore = {
+    const parts: Omit<TokenCore, "unheld"> = {
       sessions: new LoginSessions(loginSessions, logger),
       server,
       issuers: new Issuers(services.servers.map(policyOf), { clock, audit, random, concurrencyPerIssuer }),
@@ -76,6 +77,7 @@ export class SimulatedReplica {
       policy,
       owner: name,
     };
+    const core: TokenCore = { ...parts, unheld: new UnheldTokens(parts) };
     this.process = process;
     this.store = store;
     this.core = core;

@@ -112,6 +112,7 @@ export class World {
   setSkew(skewMs: number): void {
     this.#skewMs = skewMs;
     this.conditions.clockJumped();
+    this.trace.add(this.scheduler.now, `all clocks are ${skewMs / 1000} s ahead`);
     for (const { process } of this.#replicas) process.setSkew(skewMs);
   }
 

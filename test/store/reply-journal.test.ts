@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { AuditEvent } from "../../src/audit/audit.ts";
 import { silentLogger } from "../../src/logger.ts";
 import type { AttemptId, LoginSessionId } from "../../src/session/login-session.ts";
-import type { KeptReply } from "../../src/session/reply-journal.ts";
+import type { Kept, KeptReply } from "../../src/session/reply-journal.ts";
 import { KeyRing } from "../../src/store/key-ring.ts";
 import { LocalReplyJournal } from "../../src/store/local-reply-journal.ts";
 import { slotBytes } from "../../src/store/reply-slots.ts";
@@ -46,6 +46,8 @@ async function die(journal: LocalReplyJournal): Promise<void> {
 
 function reply(number: number, size = 100): KeptReply {
   return {
+    kind: "reply",
+    id: `attempt-${number}` as AttemptId,
     loginSession: {
       id: `id-${number}` as LoginSessionId,
       authorizationServer: "main",
@@ -69,7 +71,7 @@ function reply(number: number, size = 100): KeptReply {
 }
 
 const idOf = (number: number) => reply(number).attempt.id;
-const numbers = (replies: readonly KeptReply[]) => replies.map(({ attempt }) => attempt.generation).sort((a, b) => a - b);
+const numbers = (all: readonly Kept[]) => all.map((kept) => Number(/\d+$/.exec(kept.id)?.[0])).sort((a, b) => a - b);
 const files = (ending: string) => readdirSync(directory).filter((name) => name.endsWith(ending));
 const onlyFile = () => join(directory, files(".replies")[0] ?? "");
 
@@ -82,10 +84,7 @@ describe("the journal of replies", () => {
     const [second, third] = [await open(), await open()];
     const found = await Promise.all([second.adopt(), third.adopt()]);
     expect(numbers(found.flat())).toEqual([1, 3]);
-    expect(found.flat().sort((a, b) => a.attempt.generation - b.attempt.generation)).toEqual([
-      reply(1, slotBytes),
-      reply(3, 3 * slotBytes),
-    ]);
+    expect(found.flat().sort((a, b) => a.id.localeCompare(b.id))).toEqual([reply(1, slotBytes), reply(3, 3 * slotBytes)]);
     expect([...(await second.adopt()), ...(await third.adopt())]).toEqual([]);
   });
 

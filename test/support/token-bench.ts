@@ -20,6 +20,7 @@ import { RefreshFlights } from "../../src/token/refresh-flights.ts";
 import { RevocationDebts } from "../../src/token/revocation-debts.ts";
 import type { TokenCore } from "../../src/token/token-core.ts";
 import { type AcquireOptions, TokenService } from "../../src/token/token-service.ts";
+import { UnheldTokens } from "../../src/token/unheld-tokens.ts";
 import { History } from "./history.ts";
 import { ManualClock } from "./manual-clock.ts";
 import { ModelAuthorizationServer, type ModelOptions } from "./model-authorization-server.ts";
@@ -82,7 +83,7 @@ export function makeReplica(options: ReplicaOptions): Replica {
   };
   const loginSessions = options.loginSessions ?? store.loginSessions;
   const logger = options.logger ?? silentLogger;
-  const core: TokenCore = {
+  const services: Omit<TokenCore, "unheld"> = {
     sessions: new LoginSessions(loginSessions, logger),
     server,
     issuers: new Issuers([policy], {
@@ -103,6 +104,7 @@ export function makeReplica(options: ReplicaOptions): Replica {
     journal: options.journal,
     incarnation: options.incarnation,
   };
+  const core: TokenCore = { ...services, unheld: new UnheldTokens(services) };
   const flights = new RefreshFlights(core);
   const debts = new RevocationDebts(core);
   const logins = new Logins(core);

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { LoginSession } from "../../src/session/login-session.ts";
 import type { RefreshOutcome } from "../../src/token/ports.ts";
 import { settle } from "../support/manual-clock.ts";
-import { makeBench, type TokenBench, tryAcquire } from "../support/token-bench.ts";
+import { Hold, makeBench, type TokenBench, tryAcquire } from "../support/token-bench.ts";
 
 const cause = new Error("as the server was");
 const anything = { scopes: [] };
@@ -74,6 +74,35 @@ describe("a failed refresh of a live login session", () => {
     // One minute: the first five follow their own backoff, then the breaker lets one in some seconds through.
     expect(server.presentations.length).toBeLessThan(40);
     expect(server.presentations.length).toBeGreaterThan(5);
+  });
+
+  it("Retry-After that comes while another login session asks introspection first: that one waits as well (I13)", async () => {
+    const introspections = new Hold();
+    introspections.on = false;
+    const { clock, one, server, signIn } = makeBench({
+      introspection: "works",
+      pauseOther: (point) => (point === "introspect" ? introspections.wait() : Promise.resolve()),
+    });
+    const { login } = await signIn();
+    const { login: other } = await signIn("bob");
+    await clock.advance(31_000);
+    one.core.issuers.mustGet("main").introspectionTrusted = true;
+    server.faults.push({ kind: "answer", outcome: { kind: "server_error", cause } });
+    await tryAcquire(one, login);
+    await clock.advance(10_000);
+    introspections.on = true;
+    const looking = tryAcquire(one, login);
+    await settle();
+    expect(introspections.size).toBe(1);
+    server.faults.push({ kind: "answer", outcome: { kind: "server_error", retryAfterSeconds: 20, cause } });
+    await tryAcquire(one, other);
+    expect(server.presentations).toHaveLength(2);
+    introspections.open();
+    await clock.advance(19_900);
+    expect(server.presentations).toHaveLength(2);
+    await clock.advance(200);
+    await looking;
+    expect(await tryAcquire(one, login)).toMatchObject({ accessToken: expect.any(String) });
   });
 
   it.each([

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { aLoginSession } from "../session/records.ts";
+import type { LoginSessionState } from "../../src/session/login-session.ts";
+import { Issuers } from "../../src/token/issuers.ts";
+import { aLoginSession, inState } from "../session/records.ts";
 import { makeBench } from "../support/token-bench.ts";
 
 describe("the authorization servers of the configuration", () => {
@@ -41,5 +43,36 @@ describe("the authorization servers of the configuration", () => {
     expect(issuers.trustsIntrospection({ ...record, observed: { ...record.observed, introspection: "trusted" } })).toBe(true);
     issuers.mustGet("main").introspectionTrusted = true;
     expect(issuers.trustsIntrospection(record)).toBe(true);
+  });
+
+  it("are known to answer again when any replica has refreshed a login session there since the trouble (I13)", async () => {
+    const { clock, one } = makeBench();
+    const { issuers } = one.core;
+    const { gate } = issuers.mustGet("main");
+    const refreshedAt = (lastRefreshAt: number | undefined, state: LoginSessionState = "live") =>
+      inState(aLoginSession("a"), state, { health: { failures: 0, refusals: 0, lastRefreshAt } });
+    expect(issuers.isAnyTroubled).toBe(false);
+    (await gate.enter("user", 0).entered).leave({ kind: "sick" });
+    expect(issuers.isAnyTroubled).toBe(true);
+    const later = clock.now() + 1;
+    issuers.noticeRefresh(refreshedAt(undefined));
+    issuers.noticeRefresh(refreshedAt(later, "refreshing"));
+    issuers.noticeRefresh({ ...refreshedAt(later), authorizationServer: "gone" });
+    expect(gate.lastHealthyAt).toBeUndefined();
+    expect(issuers.isAnyTroubled).toBe(true);
+    issuers.noticeRefresh(refreshedAt(later));
+    expect(gate.lastHealthyAt).toBe(later);
+    expect(issuers.isAnyTroubled).toBe(false);
+  });
+
+  it("are troubled when one of several is", async () => {
+    const { clock, one } = makeBench();
+    const { policy } = one.core.issuers.mustGet("main");
+    const audit = { record: () => {} };
+    const options = { clock, audit, random: () => 0.5, concurrencyPerIssuer: 1 };
+    const issuers = new Issuers([policy, { ...policy, name: "other" }], options);
+    (await issuers.mustGet("other").gate.enter("user", 0).entered).leave({ kind: "sick" });
+    expect(issuers.isAnyTroubled).toBe(true);
+    expect(issuers.mustGet("main").gate.isTroubled).toBe(false);
   });
 });

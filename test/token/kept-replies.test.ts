@@ -1,37 +1,10 @@
 import { describe, expect, it } from "vitest";
-import type { AttemptId } from "../../src/session/login-session.ts";
-import type { KeptReply, ReplyJournal } from "../../src/session/reply-journal.ts";
+import type { ReplyJournal } from "../../src/session/reply-journal.ts";
 import { JournalReplay } from "../../src/token/journal-replay.ts";
 import { hookedStore, storeAway } from "../support/hooked-store.ts";
+import { KeptDisk } from "../support/kept-disk.ts";
 import { settle } from "../support/manual-clock.ts";
 import { makeBench, makeReplica, type Replica, tryAcquire } from "../support/token-bench.ts";
-
-/** A disk that several processes share: what a process has kept is there for the next once it is dead. */
-class Disk {
-  readonly left: KeptReply[] = [];
-  readonly kept = new Map<AttemptId, KeptReply>();
-  isBroken = false;
-  onKeep: () => unknown = () => undefined;
-
-  journal(keeps: ReplyJournal["keeps"]): ReplyJournal {
-    return {
-      keeps,
-      keep: async (reply) => {
-        if (this.isBroken) throw new Error("no space left");
-        this.onKeep();
-        this.kept.set(reply.attempt.id, reply);
-      },
-      settle: async (id) => void this.kept.delete(id),
-      adopt: async () => this.left.splice(0),
-      close: async () => {},
-    };
-  }
-
-  /** All processes are killed. */
-  die(): void {
-    this.left.push(...this.kept.values());
-  }
-}
 
 /** The refresh is due then, and the access token is still good. */
 const dueMs = 21_000;
@@ -39,7 +12,7 @@ const dueMs = 21_000;
 async function makeWorld(keeps: ReplyJournal["keeps"] = "when_refused") {
   const bench = makeBench();
   const { clock, server, store } = bench;
-  const disk = new Disk();
+  const disk = new KeptDisk();
   const state = { away: false, slow: false };
   const loginSessions = hookedStore(store.loginSessions, {
     before: async (operation) => {
@@ -65,7 +38,7 @@ async function makeWorld(keeps: ReplyJournal["keeps"] = "when_refused") {
   /** The next process on the same disk, whose store is well. */
   const restart = async (): Promise<Replica> => {
     const second = makeReplica({ clock, server, store, owner: "second", journal: disk.journal(keeps) });
-    const replay = new JournalReplay(second.core);
+    const replay = new JournalReplay(second.core, second.imports);
     await replay.start();
     replay.stop();
     return second;
@@ -141,7 +114,7 @@ describe("a reply that the store does not take", () => {
     await debts.pay(record.id);
     const ended = await store.loginSessions.get(record.id);
     expect(ended).toMatchObject({ state: "ended", debts: [] });
-    const { refresh_token: rotated } = JSON.parse(left[0]?.body ?? "{}");
+    const { refresh_token: rotated } = JSON.parse(left[0]?.kind === "reply" ? left[0].body : "{}");
     expect(server.revoked.map(({ token }) => token)).toContain(rotated);
   });
 

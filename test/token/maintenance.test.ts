@@ -53,6 +53,10 @@ describe("a login session that is not due", () => {
     for (const change of [
       (now: number) => ({ ...later(now), reason: { code: "logout" as const, at: now + 5_001 } }),
       (now: number) => ({ ...later(now), health: { failures: 0, refusals: 0, lastRefreshAt: now + 5_001 } }),
+      (now: number) => ({
+        ...later(now),
+        health: { failures: 1, refusals: 0, lastFailure: { kind: "not_sent" as const, at: now + 5_001 } },
+      }),
     ]) {
       const seen = await make("ended", change);
       await seen.maintain();
@@ -199,6 +203,7 @@ describe("a login session that lives", () => {
     (await gate.enter("user", 0).entered).leave({ kind: "sick", retryAfterSeconds: 60 });
     void gate.enter("heartbeat", 0);
     await maintain();
+    expect(one.flights.size).toBe(0);
     expect(server.presentations).toHaveLength(0);
     expect(await stored()).toEqual(record);
   });

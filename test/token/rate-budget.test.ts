@@ -42,6 +42,14 @@ describe("the rate budget (I13)", () => {
     expect(budget.waitMs("heartbeat")).toBe(0);
   });
 
+  it("holds half a second's worth when a limit comes where none was", () => {
+    let perSecond = Number.POSITIVE_INFINITY;
+    const budget = new RateBudget(new ManualClock(), () => perSecond);
+    budget.take();
+    perSecond = 20;
+    expect(drain(budget, "heartbeat")).toBe(10);
+  });
+
   it("follows a share that changes: with a second replica half as many", async () => {
     const clock = new ManualClock();
     let replicas = 1;

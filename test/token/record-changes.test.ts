@@ -508,6 +508,20 @@ describe("what a new sign-in replaces", () => {
   });
 });
 
+describe("a failure after the clock was set back (F25)", () => {
+  const before = { failures: 1, refusals: 0, notBefore: 3_660_000, lastFailure: { kind: "not_sent" as const, at: 3_600_000 } };
+
+  it("does not take over a wait that the later clock wrote: from then on nobody could tell it any more", () => {
+    expect(failed(before, "ambiguous", 3_594_999).notBefore).toBeUndefined();
+    expect(failed(before, "ambiguous", 3_594_999, 3_600_000).notBefore).toBe(3_600_000);
+  });
+
+  it("keeps the wait of a clock that goes on", () => {
+    expect(failed(before, "ambiguous", 3_595_000).notBefore).toBe(3_660_000);
+    expect(failed({ failures: 0, refusals: 0, notBefore: 9_000 }, "ambiguous", 1_000).notBefore).toBe(9_000);
+  });
+});
+
 describe("a failure", () => {
   it("counts in a row, and refusals for themselves, from the first of them", () => {
     const once = failed({ failures: 0, refusals: 0 }, "refused", 1_000, 5_000);

@@ -142,6 +142,16 @@ describe("a reply that is kept but not verified", () => {
     expect(planRefresh(inState(live, "refreshing", { pending: late }), demand, at(1_000))).toEqual({ kind: "verify" });
   });
 
+  it("is verified at once when the clock was set back since it was last looked at, although it came before that (F25)", () => {
+    const looked = { ...pending, receivedAt: 1_000, verificationTries: 3 };
+    const plan = (nextVerificationAt: number): unknown =>
+      planRefresh(inState(live, "refreshing", { pending: { ...looked, nextVerificationAt } }), demand, at(20_000));
+    // No look is put off by more than 30 s, and clocks may differ by 5 s.
+    expect(plan(55_000)).toEqual({ kind: "done" });
+    expect(plan(55_001)).toEqual({ kind: "verify" });
+    expect(plan(3_620_000)).toEqual({ kind: "verify" });
+  });
+
   it("is nothing to anybody once the login session has ended", () => {
     expect(planRefresh(inState(live, "ended", { pending }), demand, at(20_000))).toEqual({ kind: "done" });
   });

@@ -16,6 +16,7 @@ import { sessionTools } from "../../src/tool/session-tools.ts";
 import type { Tool, ToolContext } from "../../src/tool/tool.ts";
 import { createToolContext } from "../../src/tool/tool-context.ts";
 import { createToolTable } from "../../src/tool/tool-table.ts";
+import type { ClientAddress } from "../../src/transport/client-address.ts";
 import { ConnectionRegistry, type ConnectionSettings } from "../../src/transport/connection-registry.ts";
 import { createHostCheck } from "../../src/transport/host-check.ts";
 import { McpHttp, type McpHttpSettings } from "../../src/transport/http-mcp.ts";
@@ -34,6 +35,7 @@ export interface BenchOptions {
   readonly connections?: Partial<ConnectionSettings>;
   readonly http?: Partial<McpHttpSettings>;
   readonly corsOrigins?: readonly string[];
+  readonly clientAddress?: ClientAddress;
   readonly tools?: readonly Tool[];
   readonly server?: Partial<ServerFactoryOptions>;
   readonly modern?: { readonly maxExchanges?: number; readonly maxExchangesPerLoginSession?: number };
@@ -103,6 +105,7 @@ export class McpBench {
       authenticator: new ConnectionKeyAuthenticator(this.store.connectionKeys, clock),
       loginSessions,
       checkHost: createHostCheck({ allowedHosts: [], corsOrigins: options.corsOrigins ?? [] }),
+      clientAddress: options.clientAddress,
       clock,
       logger,
       audit,
