@@ -7,11 +7,11 @@ import { type HttpTransport, McpClient } from "./e2e-clients.ts";
 import type { Answer, HttpBrowser } from "./e2e-http-browser.ts";
 
 /** Where the answer goes. Nobody listens there: the code is read from the address. */
-const redirectUrl = "http://localhost:33418/callback";
+const usualRedirectUrl = "http://localhost:33418/callback";
 
 /** An MCP client that knows nothing but the address of its server: the SDK's own client, with what it keeps in memory. */
 export class OAuthClient implements OAuthClientProvider {
-  readonly redirectUrl = redirectUrl;
+  readonly redirectUrl: string;
   readonly clientMetadata: OAuthClientMetadata;
   readonly #serverUrl: string;
   information: OAuthClientInformationMixed | undefined;
@@ -20,9 +20,10 @@ export class OAuthClient implements OAuthClientProvider {
   authorizationUrl: URL | undefined;
   #verifier = "";
 
-  constructor(serverUrl: string, name = "test client", more: Partial<OAuthClientMetadata> = {}) {
+  constructor(serverUrl: string, name = "test client", redirectUrl = usualRedirectUrl) {
     this.#serverUrl = serverUrl;
-    this.clientMetadata = { client_name: name, redirect_uris: [redirectUrl], token_endpoint_auth_method: "none", ...more };
+    this.redirectUrl = redirectUrl;
+    this.clientMetadata = { client_name: name, redirect_uris: [redirectUrl], token_endpoint_auth_method: "none" };
   }
 
   clientInformation(): OAuthClientInformationMixed | undefined {

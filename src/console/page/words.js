@@ -64,10 +64,9 @@ export function revocation(state) {
 }
 
 /** How a login session came to be. */
-export function origin(kind) {
-  return (
-    { browser: "Browser", import: "Imported by a service", demo: "Demo", local: "Local profile", mcp_client: "MCP client" }[kind] ?? kind
-  );
+export function origin({ origin: kind, client }) {
+  if (kind === "mcp_client") return client === undefined ? "MCP client" : `MCP client: ${client}`;
+  return { browser: "Browser", import: "Imported by a service", demo: "Demo", local: "Local profile" }[kind] ?? kind;
 }
 
 /** Who it is, in one line. */
