@@ -13,6 +13,7 @@ import { simplifyAuthorizationRequest } from "./authorization-request.ts";
 import { type ConsentClient, type ConsentRequest, Consents } from "./consents.ts";
 import { createProvider, type ProviderOptions } from "./provider.ts";
 import { endpoints } from "./provider-configuration.ts";
+import { unclaimedKind } from "./record-adapter.ts";
 import { mcpScope, type ResourceMetadata, Resources } from "./resources.ts";
 import { SigningKeys } from "./signing-keys.ts";
 import { TokenBucket } from "./token-bucket.ts";
@@ -29,6 +30,8 @@ export interface McpAuthorizationServerOptions
 
 /** A client that somebody consented to is known for this time, counted from the newest consent. */
 const usedClientMs = 365 * 24 * 3600_000;
+/** Longer than any code lives: a grant of which nobody has fetched a token by then is given up. */
+const claimMs = 5 * 60_000;
 /** Clients that register themselves: so many at once, then one a second. */
 const registrationsAtOnce = 60;
 const registrationEveryMs = 1_000;
@@ -136,6 +139,7 @@ export class McpAuthorizationServer {
     for (const resource of [interaction.params.resource].flat())
       grant.addResourceScope(String(resource ?? this.#resources.usual), mcpScope);
     const grantId = await grant.save();
+    await this.#awaitClaim(record.handle);
     const registration = await records.get("Client", client.clientId, clock.now());
     if (registration !== undefined) await records.put({ ...registration, expiresAt: clock.now() + usedClientMs });
     return finish(interaction, { login: { accountId: record.handle, remember: false }, consent: { grantId } });
@@ -159,6 +163,20 @@ export class McpAuthorizationServer {
     );
     if (waiting !== undefined) return logins.repair(waiting.handle, login);
     return logins.start(login, { kind: "mcp_client", clientId, clientName });
+  }
+
+  /** A browser may never come back with the code: nobody would ever use or end such a login session. */
+  async #awaitClaim(handle: LoginSessionHandle): Promise<void> {
+    const { records, clock, logger } = this.#options;
+    await records.put({ kind: unclaimedKind, id: handle, grantId: handle, content: "", expiresAt: clock.now() + 2 * claimMs });
+    clock.schedule(claimMs, () => {
+      records
+        .get(unclaimedKind, handle, clock.now())
+        .then((unclaimed) => (unclaimed === undefined ? undefined : this.#endLogin(handle)))
+        .catch((error: unknown) =>
+          logger.warn("A login session that no client fetched lives on until it is idle.", { login: handle, error }),
+        );
+    });
   }
 
   #load(): Promise<Provider> {

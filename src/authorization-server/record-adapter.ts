@@ -16,6 +16,9 @@ export interface RecordAdapterOptions {
   readonly endLogin: (grantId: string) => Promise<void>;
 }
 
+/** Says of a grant that no token of it was fetched yet. */
+export const unclaimedKind = "Unclaimed";
+
 /** A refresh token was presented while, or shortly after, it was used: the answer to the first presentation is due. */
 export class PresentedAgain extends Error {}
 
@@ -44,7 +47,10 @@ export function createRecordAdapter(options: RecordAdapterOptions): (model: stri
       const seconds = lifetimeSeconds ?? options.unusedClientSeconds;
       const record = toRecord(model, id, payload, clock.now() + seconds * 1000);
       await records.put(record);
-      if (model === "RefreshToken" && record.grantId !== undefined) await extendGrant(record.grantId, record.expiresAt ?? 0);
+      if (model !== "RefreshToken" || record.grantId === undefined) return;
+      await extendGrant(record.grantId, record.expiresAt ?? 0);
+      // The first of its grant: the client has fetched it.
+      if (payload.rotations === 0) await records.remove(unclaimedKind, record.grantId);
     },
     async find(id) {
       if (model === "Session") return undefined;

@@ -8,6 +8,7 @@ import { systemClock } from "../../src/clock.ts";
 import { silentLogger } from "../../src/logger.ts";
 import { openSqliteStore } from "../../src/store/sqlite/sqlite-store.ts";
 import { mustString } from "../support/e2e-json.ts";
+import { eventually } from "../support/e2e-wait.ts";
 import { ClientRig } from "./client-rig.ts";
 
 let rig: ClientRig;
@@ -143,6 +144,18 @@ describe("grant and login session", () => {
     await rig.replica.logout.end(first.id, "logout");
     expect(await rig.refresh(one.clientId, one.refreshToken)).toMatchObject(invalidGrant);
     expect((await rig.refresh(two.clientId, two.refreshToken)).status).toBe(200);
+  });
+
+  test("whose code is never fetched is given up after a while; one whose code was fetched is not", async () => {
+    const clientId = await rig.clientId();
+    await rig.code(clientId, "alice");
+    const { accessToken } = await rig.grant("bob");
+    const { issuer } = rig.company;
+    await rig.clock.advance(299_000);
+    expect((await rig.store.loginSessions.listByUser(issuer, "alice")).map(({ state }) => state)).toEqual(["live"]);
+    await rig.clock.advance(1_000);
+    await eventually("it has ended", async () => (await rig.store.loginSessions.listByUser(issuer, "alice"))[0]?.state === "ended");
+    expect((await rig.loginOf(accessToken))?.state).toBe("live");
   });
 
   test("a client that gives its refresh token back ends the login session and its tokens at the company's server (R7)", async () => {
