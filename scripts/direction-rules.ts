@@ -17,6 +17,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   tool: ["session", "token"],
   mcp: ["session", "tool"],
   transport: ["mcp", "session"],
+  local: ["mcp", "session", "token", "transport"],
   "authorization-server": ["session", "token", "oidc", "store"],
   http: ["authorization-server", "console", "demo", "oidc", "session", "token", "transport"],
   console: [],

@@ -42,6 +42,7 @@ try {
     stdout: process.stdout,
     stderr: process.stderr,
     stderrIsTerminal: process.stderr.isTTY,
+    stdinIsTerminal: process.stdin.isTTY,
     clock: systemClock,
     shutdown: shutdown.signal,
   });

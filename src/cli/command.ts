@@ -21,6 +21,8 @@ export interface CommandIo {
   /** Logs, problems, banners. */
   readonly stderr: Writable;
   readonly stderrIsTerminal: boolean;
+  /** Whether a person sits in front of it. */
+  readonly stdinIsTerminal: boolean;
   readonly clock: Clock;
   /** Aborted by the first SIGTERM or SIGINT: drain, then return 0. */
   readonly shutdown: AbortSignal;

@@ -7,13 +7,16 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   demo: async () => (await import("./demo.ts")).demoCommand,
   serve: async () => (await import("./serve.ts")).serveCommand,
   stdio: async () => (await import("./stdio.ts")).stdioCommand,
+  login: async () => (await import("./login.ts")).loginCommand,
+  logout: async () => (await import("./logout.ts")).logoutCommand,
+  status: async () => (await import("./status.ts")).statusCommand,
   config: async () => (await import("./config.ts")).configCommand,
   store: async () => (await import("./store.ts")).storeCommand,
   keys: async () => (await import("./keys.ts")).keysCommand,
 };
 
 /** Commands that a later version has. */
-const later = ["login", "logout", "status", "install", "uninstall", "doctor"];
+const later = ["install", "uninstall", "doctor"];
 
 /** Names of all commands of this version. */
 export const commandNames: readonly string[] = [...Object.keys(commands), "help", "version"];

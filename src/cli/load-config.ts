@@ -22,10 +22,15 @@ export interface LoadOptions {
  * wrong with the store's files, all at once.
  */
 export function loadConfigFor(io: CommandIo, file: string | undefined, { server, forUse = false }: LoadOptions = {}): LoadedConfig {
-  const path = resolve(io.cwd, file ?? defaultConfigFile);
+  const path = configPath(io, file);
   const check = (config: Config): readonly string[] => [...toolProblems(config), ...(forUse ? storeProblems(config) : [])];
   const surroundings = { env: io.env, dataDirectory: dataDirectory(io), check };
   return loadConfigFile(path, { ...surroundings, ...(server === undefined ? {} : { server }) });
+}
+
+/** The absolute path of the configuration that `--config` names; undefined: of the default one. */
+export function configPath(io: CommandIo, file: string | undefined): string {
+  return resolve(io.cwd, file ?? defaultConfigFile);
 }
 
 /** What is wrong with the declared tools beyond their schema: placeholders, arguments that go nowhere or twice, headers. */

@@ -22,7 +22,27 @@ export type StdioOptions =
   /** The demo's authorization server and API inside this process; `user` is signed in by itself. */
   | { readonly kind: "demo"; readonly user: string }
   /** A wrong configuration is handed on: the client is told through MCP. */
-  | { readonly kind: "configured"; readonly loaded: LoadedConfig; readonly profile: string };
+  | { readonly kind: "configured"; readonly loaded: LoadedConfig; readonly configFile: string; readonly profile: string };
+
+/** What `latchkey login` was asked for. */
+export interface LoginOptions {
+  readonly config: Config;
+  readonly profile: string;
+  /** Undefined: that of the profile, or the only one. */
+  readonly authorizationServer: string | undefined;
+  /** A code for another device, instead of a browser on this one. */
+  readonly device: boolean;
+  /** Whether a browser may be opened. */
+  readonly browser: boolean;
+}
+
+/** What `latchkey status` was asked for. */
+export interface StatusOptions {
+  readonly config: Config;
+  /** Undefined: all. */
+  readonly profile: string | undefined;
+  readonly json: boolean;
+}
 
 /** How often the demo's heartbeat looks for what is due. */
 export const demoHeartbeatIntervalSeconds = 0.25;

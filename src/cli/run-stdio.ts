@@ -1,6 +1,5 @@
-import { serveStdioDemo } from "../composition/stdio.ts";
 import { latchkeyVersion } from "../composition/version.ts";
-import { LatchkeyError } from "../errors.ts";
+import { asLatchkeyError, LatchkeyError } from "../errors.ts";
 import { serveStdioRefusal } from "../mcp/stdio-refusal.ts";
 import { sessionTools } from "../tool/session-tools.ts";
 import type { CommandIo, ExitCode } from "./command.ts";
@@ -12,7 +11,9 @@ const log = { level: "info", format: "auto" } as const;
 /** Runs `latchkey stdio` until stdin ends or `io.shutdown` aborts. What is wrong is told through MCP, and then the exit code is 2. */
 export async function runStdio(options: StdioOptions, io: CommandIo): Promise<ExitCode> {
   const { clock, stdin: input, stdout: output, shutdown: signal } = io;
+  // Each loads what it needs: the client waits.
   if (options.kind === "demo") {
+    const { serveStdioDemo } = await import("../composition/stdio.ts");
     await serveStdioDemo({
       user: options.user,
       accessTokenSeconds: 30,
@@ -27,19 +28,45 @@ export async function runStdio(options: StdioOptions, io: CommandIo): Promise<Ex
     });
     return 0;
   }
-  const error = refusal(options);
-  io.stderr.write(`${error.message}\n`);
+  const { loaded, profile, configFile } = options;
+  if (!loaded.ok) return refuse(refusal(loaded.problems), io);
+  const { config } = loaded;
+  const { serveStdioProfile } = await import("../composition/stdio-profile.ts");
+  const loginCommand = `latchkey login --profile ${profile} --config ${quoted(configFile)}`;
+  try {
+    await serveStdioProfile({
+      config,
+      profile,
+      loginCommand,
+      clock,
+      logger: commandLogger(io, config.log),
+      env: io.env,
+      input,
+      output,
+      signal,
+    });
+    return 0;
+  } catch (thrown) {
+    // Tools that share a name, say: nothing was served yet.
+    const error = asLatchkeyError(thrown);
+    if (error.code !== "configuration_invalid") throw thrown;
+    return refuse(error, io);
+  }
+}
+
+/** Serves nothing but the error: a client that starts a program shows its user what MCP says, and hides a silent exit. */
+async function refuse(error: LatchkeyError, { stdin: input, stdout: output, stderr, shutdown: signal }: CommandIo): Promise<ExitCode> {
+  stderr.write(`${error.message}\n`);
   await serveStdioRefusal({ input, output, name: "latchkey", version: latchkeyVersion(), tools: sessionTools, error, signal });
   return 2;
 }
 
-function refusal(options: Extract<StdioOptions, { kind: "configured" }>): LatchkeyError {
-  if (!options.loaded.ok) {
-    const { problems } = options.loaded;
-    const list = problems.map((problem) => `- ${problem}`).join("\n");
-    return new LatchkeyError("configuration_invalid", `Latchkey's configuration cannot be used:\n${list}`, { details: { problems } });
-  }
-  const message =
-    'This version of "latchkey stdio" cannot sign in on its own yet. Start it with --demo, or run "latchkey serve" and let the client connect to its /mcp with a connection key from the console.';
-  return new LatchkeyError("configuration_invalid", message);
+function refusal(problems: readonly string[]): LatchkeyError {
+  const list = problems.map((problem) => `- ${problem}`).join("\n");
+  return new LatchkeyError("configuration_invalid", `Latchkey's configuration cannot be used:\n${list}`, { details: { problems } });
+}
+
+/** As a shell takes it. */
+function quoted(path: string): string {
+  return /^[\w./:\\-]+$/.test(path) ? path : `"${path}"`;
 }

@@ -1,17 +1,19 @@
 import type { Command, CommandIo, ExitCode } from "./command.ts";
 import { type OptionSpecs, optionsHelp, type ParsedOptions, parseOptions } from "./options.ts";
+import { defaultProfile, profileOption, profileProblems } from "./profile-option.ts";
 import { refuseUsage, showHelp } from "./usage.ts";
 
 const specs: OptionSpecs = {
   config: { placeholder: "FILE", description: "The configuration. Default: latchkey.config.json." },
-  profile: { placeholder: "NAME", description: "The local profile whose login session is used. Default: default." },
+  profile: profileOption,
   demo: { description: "Embed the demo's authorization server and API; nothing to configure." },
   as: { placeholder: "NAME", description: "With --demo: the user who is signed in. Default: alice." },
 };
 
 const help = `latchkey stdio: an MCP server on stdin and stdout, for a client that starts it.
 
-Stdout carries MCP only; logs go to stderr. It ends when stdin ends.
+Stdout carries MCP only; logs go to stderr. It ends when stdin ends. It acts for whoever is signed in in
+the profile, as latchkey login does it; without a login, tool calls say where to sign in.
 
 Usage: latchkey stdio [options]
 
@@ -29,9 +31,10 @@ async function run(io: CommandIo): Promise<ExitCode> {
   if (problems.length > 0) return refuseUsage("stdio", problems, io);
   const { runStdio } = await import("./run-stdio.ts");
   if (parsed.flag("demo")) return runStdio({ kind: "demo", user: parsed.text("as") ?? "alice" }, io);
-  const { loadConfigFor } = await import("./load-config.ts");
+  const { configPath, loadConfigFor } = await import("./load-config.ts");
   const loaded = loadConfigFor(io, parsed.text("config"), { forUse: true });
-  return runStdio({ kind: "configured", loaded, profile: parsed.text("profile") ?? "default" }, io);
+  const profile = parsed.text("profile") ?? defaultProfile;
+  return runStdio({ kind: "configured", loaded, configFile: configPath(io, parsed.text("config")), profile }, io);
 }
 
 function conflicts(parsed: ParsedOptions): readonly string[] {
@@ -45,8 +48,6 @@ function conflicts(parsed: ParsedOptions): readonly string[] {
     ...(as !== undefined && !/^[\p{L}\p{M}\p{N}._@-]{1,64}$/u.test(as)
       ? [`--as takes 1 to 64 letters, digits and . _ @ -, not "${as}".`]
       : []),
-    ...(profile !== undefined && !/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/.test(profile)
-      ? [`--profile takes 1 to 64 letters, digits, "_" and "-", not "${profile}".`]
-      : []),
+    ...profileProblems(profile),
   ];
 }

@@ -5,13 +5,11 @@ import type { Config } from "../config/schema.ts";
 import { Heartbeat } from "../heartbeat/heartbeat.ts";
 import { ReplicaPresence } from "../heartbeat/replica-presence.ts";
 import type { Logger } from "../logger.ts";
-import { createServerFactory, type ServerFactory } from "../mcp/server-factory.ts";
+import type { ServerFactory } from "../mcp/server-factory.ts";
 import { AuthorizationServers } from "../oidc/authorization-servers.ts";
-import type { LoginSessionHandle } from "../session/login-session.ts";
 import { LoginSessions } from "../session/login-sessions.ts";
 import { randomSecret } from "../session/random.ts";
 import type { Store } from "../session/store.ts";
-import { deadLoginError } from "../token/acquire-error.ts";
 import { Imports } from "../token/imports.ts";
 import { Issuers } from "../token/issuers.ts";
 import { JournalReplay } from "../token/journal-replay.ts";
@@ -24,29 +22,22 @@ import { RevocationDebts } from "../token/revocation-debts.ts";
 import type { TokenCore } from "../token/token-core.ts";
 import { TokenService } from "../token/token-service.ts";
 import { UnheldTokens } from "../token/unheld-tokens.ts";
-import { createHttpTool } from "../tool/http-tool.ts";
-import { sessionTools } from "../tool/session-tools.ts";
-import type { Tool, ToolTable } from "../tool/tool.ts";
-import { createToolContext } from "../tool/tool-context.ts";
-import { createToolTable } from "../tool/tool-table.ts";
 import { ConnectionRegistry } from "../transport/connection-registry.ts";
 import type { OpenedStore } from "./open-store.ts";
-import { authorizationServerPolicies, authorizationServerSettings, boundApis, tokenPolicy } from "./settings.ts";
-import { latchkeyVersion } from "./version.ts";
+import { type BehindServers, composeServers, type ServersOptions } from "./servers.ts";
+import { authorizationServerPolicies, authorizationServerSettings, tokenPolicy } from "./settings.ts";
 
-export interface CoreOptions {
-  readonly config: Config;
+export interface CoreOptions extends ServersOptions {
   /** It is closed with the core. */
   readonly opened: OpenedStore;
   /** The one that all who share the store go by. */
   readonly clock: Clock;
-  readonly logger: Logger;
   /** The environment, for its proxies (HTTPS_PROXY, NO_PROXY). Default: none. */
   readonly env?: Readonly<Record<string, string | undefined>> | undefined;
-  /** Tools from code, besides those of the configuration. */
-  readonly tools?: readonly Tool[] | undefined;
-  /** Where a user signs in, to repair this login session or, without a handle, for a new one; undefined: nowhere. */
-  readonly loginLink: (repair: LoginSessionHandle | undefined) => string | undefined;
+  /** Made with `composeServers` before; default: they are made here. */
+  readonly servers?: ServerFactory | undefined;
+  /** False: for a task that is over soon, so that nothing is refreshed meanwhile. Default true. */
+  readonly background?: boolean | undefined;
 }
 
 /** How many login sessions the heartbeat looks after at one time; each issuer's gate lets fewer through. */
@@ -65,8 +56,8 @@ export interface Core {
   readonly logout: Logout;
   readonly registry: ConnectionRegistry;
   readonly servers: ServerFactory;
+  readonly behindServers: BehindServers;
   readonly audit: Audit;
-  readonly tools: ToolTable;
   readonly heartbeat: Heartbeat;
   /** Resolves when nothing that an earlier process left behind stands in the way: then it may be used. It never rejects. */
   readonly ready: Promise<void>;
@@ -124,25 +115,12 @@ export function composeCore(options: CoreOptions): Core {
   const logins = new Logins(core);
   const logout = new Logout(core, debts, (id) => registry.abortCalls(id));
   const maintenance = new Maintenance(core, flights, debts, store.connectionKeys);
-  const tools = toolTable(config, options.tools ?? []);
-  const apis = boundApis(config);
-  const servers = createServerFactory({
-    name: "latchkey",
-    title: "Latchkey",
-    version: latchkeyVersion(),
-    tools,
-    // An API takes access tokens of one authorization server: a login session of another one cannot call it.
-    createContext: (host) => {
-      const { authorizationServer } = host.loginSession();
-      const reachable = apis.filter((api) => api.authorizationServer === authorizationServer);
-      return createToolContext(host, reachable, { clock, logger, clockNote: () => authorizationServers.clockNote(authorizationServer) });
-    },
+  const behindServers: BehindServers = {
     tokens,
     endLoginSession: (id) => logout.end(id, "logout"),
-    loginLink: options.loginLink,
-    deadLoginError,
-    logger,
-  });
+    clockNote: (authorizationServer) => authorizationServers.clockNote(authorizationServer),
+  };
+  const servers = options.servers ?? composeServers(options, () => behindServers);
   const { maxConnections, maxConnectionsPerLogin, idleConnectionSeconds } = config.limits;
   const registry = new ConnectionRegistry({
     loginSessions: sessions,
@@ -170,9 +148,12 @@ export function composeCore(options: CoreOptions): Core {
   const replay = new JournalReplay(core, imports);
   let isClosing = false;
   // What is in the journal first: the heartbeat would take its attempts for lost and present a spent refresh token again.
-  const ready = Promise.all([replay.start(), presence.start()]).then(() => {
-    if (!isClosing) heartbeat.start();
-  });
+  const ready =
+    options.background === false
+      ? Promise.resolve()
+      : Promise.all([replay.start(), presence.start()]).then(() => {
+          if (!isClosing) heartbeat.start();
+        });
   return {
     store,
     sessions,
@@ -183,8 +164,8 @@ export function composeCore(options: CoreOptions): Core {
     logout,
     registry,
     servers,
+    behindServers,
     audit,
-    tools,
     heartbeat,
     ready,
     close: async (limitMs) => {
@@ -193,18 +174,13 @@ export function composeCore(options: CoreOptions): Core {
       imports.stop();
       // What the heartbeat works on is drained below, within the limit.
       void heartbeat.stop();
-      await maintenance.drain(limitMs);
+      await Promise.all([maintenance.drain(limitMs), logins.drain(limitMs)]);
       core.unheld.stop();
       await presence.stop();
       sessions.close();
       await store.close();
     },
   };
-}
-
-function toolTable(config: Config, own: readonly Tool[]): ToolTable {
-  const apis = new Map(boundApis(config).map((api) => [api.name, api]));
-  return createToolTable([...sessionTools, ...config.tools.map((tool) => createHttpTool(tool, apis)), ...own]);
 }
 
 /** A preset that nobody named is said once, so that nobody wonders where settings come from. */

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { address, seconds, secret, text } from "./fields.ts";
+import { address, count, seconds, secret, text } from "./fields.ts";
 import { presetNames } from "./presets.ts";
 
 const endpoint = (what: string) => address({ httpsBeyondLoopback: true }).optional().describe(`${what} Default: from discovery.`);
@@ -64,6 +64,7 @@ export const authorizationServerSection = z.strictObject({
   endpoints: z
     .strictObject({
       authorization: endpoint("The authorization endpoint."),
+      deviceAuthorization: endpoint("The device authorization endpoint (RFC 8628)."),
       token: endpoint("The token endpoint."),
       revocation: endpoint("The revocation endpoint (RFC 7009)."),
       introspection: endpoint("The introspection endpoint (RFC 7662)."),
@@ -73,6 +74,11 @@ export const authorizationServerSection = z.strictObject({
     })
     .prefault({})
     .describe("Endpoints that discovery lacks or that it names wrongly."),
+  loopbackPort: count({ min: 0, max: 65_535 })
+    .default(0)
+    .describe(
+      "The port of 127.0.0.1 to which the browser comes back at a sign-in of the local side, for a server that does not take any (RFC 8252, section 7.3). Default: 0 (a free one).",
+    ),
   requestTimeoutSeconds: seconds({ min: 1, max: 120 })
     .default(10)
     .describe("How long a request may take, in seconds; a refresh has its own limit (refresh.timeoutSeconds). Default: 10."),

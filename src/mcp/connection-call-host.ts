@@ -37,10 +37,13 @@ export interface ConnectionCallHostOptions {
 /** What a connection lends to one running call. Everything in it comes from the connection's own binding. */
 export class ConnectionCallHost implements CallHost {
   readonly #options: ConnectionCallHostOptions;
+  /** As it was when the call began: what the connection of a profile is bound to later is no business of this call. */
+  readonly #login: WatchedLoginSession;
   #lastProgress = Number.NEGATIVE_INFINITY;
 
   constructor(options: ConnectionCallHostOptions) {
     this.#options = options;
+    this.#login = options.connection.login;
   }
 
   get toolName(): string {
@@ -52,12 +55,12 @@ export class ConnectionCallHost implements CallHost {
   }
 
   loginSession(): LoginSession {
-    return this.#options.connection.login.current();
+    return this.#login.current();
   }
 
   async acquire(target: AccessTokenTarget, options: { readonly rejected?: string | undefined } = {}): Promise<BorrowedAccessToken> {
-    const { tokens, connection, call } = this.#options;
-    const entry = await tokens.acquire(connection.login, target, { rejected: options.rejected, signal: call.signal });
+    const { tokens, call } = this.#options;
+    const entry = await tokens.acquire(this.#login, target, { rejected: options.rejected, signal: call.signal });
     return { accessToken: entry.accessToken, expiresAt: entry.expiresAt };
   }
 
@@ -71,7 +74,7 @@ export class ConnectionCallHost implements CallHost {
 
   log(message: string, fields: LogFields = {}): void {
     const { logger, toolName, connection } = this.#options;
-    logger.info(message, { ...fields, tool: toolName, login: connection.login.current().handle, connection: connection.label });
+    logger.info(message, { ...fields, tool: toolName, login: this.#login.current().handle, connection: connection.label });
   }
 
   clients(): readonly ClientSeen[] {
@@ -79,11 +82,11 @@ export class ConnectionCallHost implements CallHost {
   }
 
   async signOut(): Promise<{ readonly state: string; readonly revocation: SignOutRevocation }> {
-    const { connection, call, endLoginSession } = this.#options;
+    const { call, endLoginSession } = this.#options;
     // Before the end: its announcement closes this very connection, but for this answer.
     call.keepAnswer();
     try {
-      const { loginSession, revocation } = await endLoginSession(connection.login.id);
+      const { loginSession, revocation } = await endLoginSession(this.#login.id);
       return { state: loginSession.state, revocation };
     } catch (error) {
       call.releaseAnswer();

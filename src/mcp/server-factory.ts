@@ -27,7 +27,7 @@ export interface ServerFactory {
   /** A server of this connection alone (B2). What servers share is immutable. */
   create(connection: ServedConnection): Server;
   /** The answer to a tool call that `error` ended from outside. */
-  failedCall(error: LatchkeyError, login: LoginSession): CallAnswer;
+  failedCall(error: LatchkeyError, login: LoginSession | undefined): CallAnswer;
   deadLoginError(login: LoginSession): LatchkeyError;
   /** The servers of the modern era, from the same tools. Its SDK is loaded when it is first asked for. */
   modern(): Promise<ModernServers>;
@@ -73,8 +73,7 @@ class SdkServerFactory implements ServerFactory {
       if (call === undefined || !call.isOpen) return { content: [] };
       const { name: tool, arguments: args = {}, _meta: meta } = request.params;
       const sendProgress = progressSender(meta?.progressToken, notify);
-      const onLoginRequired = prompt.ask.bind(prompt);
-      const answer = await this.#calls.run({ connection, call, requestId, name: tool, args, sendProgress, onLoginRequired });
+      const answer = await this.#calls.run({ connection, call, requestId, name: tool, args, sendProgress, prompt });
       if (answer === undefined) throw new RpcError(ErrorCode.InvalidParams, `Unknown tool: ${tool}`);
       return answer;
     });
@@ -88,7 +87,7 @@ class SdkServerFactory implements ServerFactory {
     return this.#modern;
   }
 
-  failedCall(error: LatchkeyError, login: LoginSession): CallAnswer {
+  failedCall(error: LatchkeyError, login: LoginSession | undefined): CallAnswer {
     return this.#calls.failedCall(error, login);
   }
 

@@ -4,7 +4,7 @@ import type { LoginSession, LoginSessionHandle } from "../session/login-session.
 import type { CallHost } from "../tool/call-host.ts";
 import type { ToolContext, ToolResult } from "../tool/tool.ts";
 import { type AccessTokens, ConnectionCallHost, type EndLoginSession, type SendProgress } from "./connection-call-host.ts";
-import type { RunningCall, ServedConnection } from "./served-connection.ts";
+import type { Refusal, RunningCall, ServedConnection } from "./served-connection.ts";
 import type { CatalogEntry, ToolCatalog } from "./tool-catalog.ts";
 import { type CallAnswer, toolErrorResult } from "./tool-errors.ts";
 
@@ -28,8 +28,13 @@ export interface ToolCall {
   readonly args: Readonly<Record<string, unknown>>;
   /** Undefined: the client did not ask for progress. */
   readonly sendProgress: SendProgress | undefined;
-  /** Told when the call failed because its login session needs a new sign-in. */
-  readonly onLoginRequired?: ((login: LoginSession, loginUrl: string | undefined) => void) | undefined;
+  /** Asks the client's user to sign in, where its client can be asked. */
+  readonly prompt?: SignInPrompt | undefined;
+}
+
+/** `occasion` names what the sign-in is for: the same is asked once. `signedIn`: whether it was done. */
+export interface SignInPrompt {
+  ask(occasion: string, loginUrl: string | undefined, signedIn?: Promise<boolean>): void;
 }
 
 /** Runs tools for connections: what the servers of both eras have in common. It holds nothing of any connection (B2). */
@@ -43,9 +48,13 @@ export class ToolCalls {
   }
 
   /** Undefined: there is no such tool. It does not reject. */
-  async run({ connection, call, requestId, name, args, sendProgress, onLoginRequired }: ToolCall): Promise<CallAnswer | undefined> {
+  async run({ connection, call, requestId, name, args, sendProgress, prompt }: ToolCall): Promise<CallAnswer | undefined> {
     const entry = this.#catalog.entries.get(name);
     if (entry === undefined) return undefined;
+    if (connection.admit !== undefined) {
+      const refused = this.#refuse(await connection.admit(name), prompt);
+      if (refused !== undefined || !call.isOpen) return refused ?? { content: [] };
+    }
     const { login } = connection;
     // Only a stdio connection outlives its login session; the others are closed by now.
     if (login.current().state === "ended") return this.failedCall(this.deadLoginError(login.current()), login.current());
@@ -60,13 +69,17 @@ export class ToolCalls {
       const error = asLatchkeyError(thrown);
       // An aborted call has its answer already; what its tool throws afterwards is no news.
       if (!call.signal.aborted) this.#report(error, name, connection, requestId);
-      if (error.code === "login_required") onLoginRequired?.(login.current(), this.#services.loginLink(login.current().handle));
+      const needsLogin = error.code === "login_required" || error.code === "login_ended";
+      const refused = needsLogin && !call.signal.aborted ? this.#refuse(await connection.admit?.(name), prompt) : undefined;
+      if (refused !== undefined) return refused;
+      const { state, epoch, handle } = login.current();
+      if (needsLogin && state === "login_required") prompt?.ask(`${handle} ${epoch}`, this.#services.loginLink(handle));
       return this.failedCall(error, login.current());
     }
   }
 
   /** The answer to a tool call that `error` ended. */
-  failedCall(error: LatchkeyError, login: LoginSession): CallAnswer {
+  failedCall(error: LatchkeyError, login: LoginSession | undefined): CallAnswer {
     return toolErrorResult(error, this.#loginUrl(error, login));
   }
 
@@ -75,9 +88,15 @@ export class ToolCalls {
   }
 
   /** What has ended cannot be repaired: there the link is that of a new sign-in. */
-  #loginUrl(error: LatchkeyError, login: LoginSession): string | undefined {
-    if (error.code === "login_required") return this.#services.loginLink(login.handle);
+  #loginUrl(error: LatchkeyError, login: LoginSession | undefined): string | undefined {
+    if (error.code === "login_required") return this.#services.loginLink(login?.handle);
     return error.code === "login_ended" ? this.#services.loginLink(undefined) : undefined;
+  }
+
+  #refuse(refusal: Refusal | undefined, prompt: SignInPrompt | undefined): CallAnswer | undefined {
+    if (refusal === undefined) return undefined;
+    prompt?.ask(refusal.loginUrl ?? "", refusal.loginUrl, refusal.signedIn);
+    return toolErrorResult(refusal.error, refusal.loginUrl);
   }
 
   #report(error: LatchkeyError, tool: string, connection: ServedConnection, requestId: string | number): void {

@@ -15,6 +15,7 @@ import type {
 } from "../token/ports.ts";
 import { AuthorizationServer, type OidcServices } from "./authorization-server.ts";
 import type { LoginCallback } from "./code-exchange.ts";
+import { beginDeviceLogin, type DeviceLogin, type DevicePoll, pollDeviceLogin } from "./device-login.ts";
 import { type EndSessionRequest, endSessionUrl } from "./end-session.ts";
 import { identifyReply } from "./identification.ts";
 import { checkImport } from "./import-check.ts";
@@ -83,6 +84,20 @@ export class AuthorizationServers implements AuthorizationServerPort, ImportPort
   /** Throws LatchkeyError `login_failed`, whose message says what happened and what to do, and `authorization_server_unavailable`. */
   async completeLogin(name: string, callback: LoginCallback): Promise<VerifiedLogin> {
     return await completeLogin(this.#mustGet(name), callback);
+  }
+
+  /** Whether it can sign in on another device (RFC 8628), as far as that can be known now. */
+  async offersDeviceLogin(name: string): Promise<boolean> {
+    const looked = await this.#mustGet(name).look();
+    return looked.kind !== "unavailable" && looked.metadata.endpoints.deviceAuthorization !== undefined;
+  }
+
+  async beginDeviceLogin(name: string): Promise<DeviceLogin> {
+    return await beginDeviceLogin(this.#mustGet(name));
+  }
+
+  async pollDeviceLogin(name: string, deviceCode: string): Promise<DevicePoll> {
+    return await pollDeviceLogin(this.#mustGet(name), deviceCode);
   }
 
   /** Address for RP-Initiated Logout 1.0; undefined when there is none, or none is known now. */

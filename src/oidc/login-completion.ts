@@ -21,9 +21,19 @@ import { askUserinfo } from "./userinfo.ts";
  * login are revoked in the background, as far as that goes. Throws LatchkeyError `login_failed` or
  * `authorization_server_unavailable`; then there is no login, and the code is spent.
  */
-export async function completeLogin(server: AuthorizationServer, callback: LoginCallback): Promise<VerifiedLogin> {
+export function completeLogin(server: AuthorizationServer, callback: LoginCallback): Promise<VerifiedLogin> {
+  return auditRefusal(server, async () => await readLogin(server, callback.nonce, await exchangeCode(server, callback)));
+}
+
+/** Makes a login of a token reply that came without a browser (RFC 8628). Throws as `completeLogin`. */
+export function completeDeviceLogin(server: AuthorizationServer, reply: RawReply): Promise<VerifiedLogin> {
+  // No browser brought it back: there is no redirect that somebody could have slipped in, and no nonce.
+  return auditRefusal(server, () => readLogin(server, undefined, reply));
+}
+
+async function auditRefusal(server: AuthorizationServer, complete: () => Promise<VerifiedLogin>): Promise<VerifiedLogin> {
   try {
-    return await readLogin(server, callback.nonce, await exchangeCode(server, callback));
+    return await complete();
   } catch (thrown) {
     const error = asLatchkeyError(thrown);
     server.services.audit.record({
@@ -37,7 +47,7 @@ export async function completeLogin(server: AuthorizationServer, callback: Login
   }
 }
 
-async function readLogin(server: AuthorizationServer, nonce: string, raw: RawReply): Promise<VerifiedLogin> {
+async function readLogin(server: AuthorizationServer, nonce: string | undefined, raw: RawReply): Promise<VerifiedLogin> {
   const { settings } = server;
   const reply = readTokenReply(raw.body);
   if (reply === undefined) throw server.unavailable({ problem: "its token endpoint answered 200 with something that is no token reply" });
@@ -60,7 +70,7 @@ type CheckedReply =
   | { readonly kind: "accepted"; readonly claims: Claims; readonly subject: string }
   | { readonly kind: "refused"; readonly error: LatchkeyError };
 
-async function checkReply(server: AuthorizationServer, nonce: string, raw: RawReply, reply: TokenReply): Promise<CheckedReply> {
+async function checkReply(server: AuthorizationServer, nonce: string | undefined, raw: RawReply, reply: TokenReply): Promise<CheckedReply> {
   const { settings } = server;
   const { issuer, clientId } = settings;
   if (!reply.bearer)

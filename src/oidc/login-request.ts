@@ -50,7 +50,8 @@ export async function beginLogin(server: AuthorizationServer, request: LoginRequ
   return { url: url.href, state, nonce, codeVerifier };
 }
 
-function scopeOf({ scopes }: AuthorizationServerSettings): string {
+/** The scopes of a login, `openid` among them. */
+export function scopeOf({ scopes }: AuthorizationServerSettings): string {
   return [...new Set(scopes.includes("openid") ? scopes : ["openid", ...scopes])].join(" ");
 }
 

@@ -22,6 +22,7 @@ export type Endpoint = { readonly kind: "known"; readonly address: string } | { 
 /** The members of a discovery document, by our names. */
 const members: Readonly<Record<EndpointName, string>> = {
   authorization: "authorization_endpoint",
+  deviceAuthorization: "device_authorization_endpoint",
   token: "token_endpoint",
   revocation: "revocation_endpoint",
   introspection: "introspection_endpoint",
@@ -29,7 +30,16 @@ const members: Readonly<Record<EndpointName, string>> = {
   userinfo: "userinfo_endpoint",
   jwks: "jwks_uri",
 };
-const names: readonly EndpointName[] = ["authorization", "token", "revocation", "introspection", "endSession", "userinfo", "jwks"];
+const names: readonly EndpointName[] = [
+  "authorization",
+  "deviceAuthorization",
+  "token",
+  "revocation",
+  "introspection",
+  "endSession",
+  "userinfo",
+  "jwks",
+];
 
 /** Reads a discovery document as loosely as it can be: anything but the issuer may be absent, and settings go before it. */
 export function readMetadata(settings: AuthorizationServerSettings, document: Readonly<Record<string, unknown>>): Metadata {

@@ -1,5 +1,13 @@
 /** The endpoints that discovery gives and that settings can supply or override. */
-export type EndpointName = "authorization" | "token" | "revocation" | "introspection" | "endSession" | "userinfo" | "jwks";
+export type EndpointName =
+  | "authorization"
+  | "deviceAuthorization"
+  | "token"
+  | "revocation"
+  | "introspection"
+  | "endSession"
+  | "userinfo"
+  | "jwks";
 
 /** The names of OpenID Connect Core, section 9. */
 export type ClientAuthenticationMethod = "none" | "client_secret_basic" | "client_secret_post" | "private_key_jwt";

@@ -2,6 +2,7 @@ import type { AuthorizationServerRecord } from "./authorization-server-record.ts
 import type { BrowserSession, BrowserSessionKey, BrowserSignIn } from "./browser-session.ts";
 import type { ConnectionKeyHash, ConnectionKeyRecord } from "./connection-key.ts";
 import type { ImportIntent } from "./import-intent.ts";
+import type { LocalProfile } from "./local-profile.ts";
 import type { LoginSession, LoginSessionHandle, LoginSessionId, RefreshTokenHash } from "./login-session.ts";
 import type { LoginTransaction } from "./login-transaction.ts";
 import type { StoreAdministration } from "./store-administration.ts";
@@ -117,6 +118,23 @@ export interface AuthorizationServerRecordStore {
   removeByGrant(grantId: string): Promise<void>;
 }
 
+/**
+ * Keeps the profiles of the local side, by name. A store that can be written from outside guards its rows: one that was changed
+ * there is absent, and reported (B14). Nothing here tells of changes: whoever needs a profile reads it.
+ */
+export interface ProfileStore {
+  get(name: string): Promise<LocalProfile | undefined>;
+  /** All of them, by name. */
+  list(): Promise<readonly LocalProfile[]>;
+  /**
+   * Puts `next` in the place of the profile of its name, if and only if that has the login session `expected` now; undefined: if there is none.
+   * Of several callers with the same expectation, at most one gets true.
+   */
+  replace(next: LocalProfile, expected: LoginSessionId | undefined): Promise<boolean>;
+  /** Removes the profile, if and only if it has the login session `expected`. */
+  remove(name: string, expected: LoginSessionId): Promise<boolean>;
+}
+
 /** All that Latchkey keeps. */
 export interface Store {
   readonly loginSessions: LoginSessionStore;
@@ -129,6 +147,8 @@ export interface Store {
   readonly authorizationServerRecords: AuthorizationServerRecordStore;
   /** Undefined: nothing in it outlives the process. */
   readonly administration?: StoreAdministration | undefined;
+  /** Undefined: it keeps none, and the local commands say so. */
+  readonly profiles?: ProfileStore | undefined;
   /**
    * Which life of its data the store is in, as far as is known at this moment. It changes when the store was put back from a backup or
    * failed over, and may then lack what was written last: refresh tokens in it may be spent.

@@ -6,6 +6,7 @@ import { IndexHashes } from "./index-hashes.ts";
 import { loadIndexKey } from "./index-key.ts";
 import type { KeyRing } from "./key-ring.ts";
 import type { MetaValues } from "./meta-values.ts";
+import { ProfileRows } from "./profile-rows.ts";
 import { Quarantine } from "./quarantine.ts";
 import { SealedAuthorizationServerRecords } from "./sealed-authorization-server-records.ts";
 import { SealedLoginSessions } from "./sealed-login-sessions.ts";
@@ -21,6 +22,7 @@ export interface SealedRecords {
   readonly loginTransactions: SealedLoginTransactions;
   readonly connectionKeys: ConnectionKeyRows;
   readonly browserSessions: BrowserSessionRows;
+  readonly profiles: ProfileRows;
   readonly authorizationServerRecords: SealedAuthorizationServerRecords;
 }
 
@@ -45,6 +47,7 @@ export async function openSealedRecords(
     loginTransactions: new SealedLoginTransactions(sealer, quarantine),
     connectionKeys: new ConnectionKeyRows(hashes, quarantine),
     browserSessions: new BrowserSessionRows(hashes, quarantine),
+    profiles: new ProfileRows(hashes, quarantine),
     authorizationServerRecords: new SealedAuthorizationServerRecords(sealer, hashes, quarantine),
   };
 }

@@ -6,6 +6,7 @@ export type Target =
   | "discovery"
   | "jwks"
   | "authorize"
+  | "device"
   | "introspection"
   | "revocation"
   | "userinfo"

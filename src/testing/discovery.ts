@@ -2,9 +2,13 @@ import { type Answer, jsonAnswer, redirectAnswer } from "./answer.ts";
 import type { EndpointRequest, ServerState } from "./server-state.ts";
 import { signingAlgorithms } from "./signing.ts";
 
+export const deviceGrantType = "urn:ietf:params:oauth:grant-type:device_code";
+
 /** Where things are, below the issuer's path. */
 export const endpointPaths = {
   authorize: "/authorize",
+  device_authorization: "/device-authorization",
+  device: "/device",
   token: "/token",
   jwks: "/jwks",
   introspection: "/introspect",
@@ -22,6 +26,7 @@ export function discoveryEndpoint(state: ServerState, { plan }: EndpointRequest,
   return jsonAnswer(200, {
     issuer,
     authorization_endpoint: `${issuer}${endpointPaths.authorize}`,
+    device_authorization_endpoint: `${issuer}${endpointPaths.device_authorization}`,
     token_endpoint: `${issuer}${endpointPaths.token}`,
     jwks_uri: `${issuer}${endpointPaths.jwks}`,
     introspection_endpoint: `${issuer}${endpointPaths.introspection}`,
@@ -29,7 +34,7 @@ export function discoveryEndpoint(state: ServerState, { plan }: EndpointRequest,
     userinfo_endpoint: `${issuer}${endpointPaths.userinfo}`,
     end_session_endpoint: `${issuer}${endpointPaths.end_session}`,
     response_types_supported: ["code"],
-    grant_types_supported: ["authorization_code", "refresh_token"],
+    grant_types_supported: ["authorization_code", "refresh_token", deviceGrantType],
     subject_types_supported: ["public"],
     id_token_signing_alg_values_supported: signingAlgorithms,
     token_endpoint_auth_methods_supported: methods,

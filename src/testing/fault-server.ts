@@ -88,6 +88,7 @@ class RunningFaultServer implements FaultServer {
       signing: new Signing(),
       authenticator: new ClientAuthenticator(clients, () => [this.issuer, `${this.issuer}${endpointPaths.token}`], clock),
       approvals: new Map(),
+      devices: new Map(),
       user: options.user,
       issuer: () => this.issuer,
     };

@@ -6,6 +6,7 @@ import { authorizeEndpoint, endSessionEndpoint } from "./authorize-endpoint.ts";
 import type { Moment } from "./behaviour.ts";
 import type { BehaviourRules, Plan } from "./behaviour-rules.ts";
 import { claimedClientId } from "./client-authentication.ts";
+import { deviceAuthorizationEndpoint, devicePage } from "./device-endpoint.ts";
 import { discoveryEndpoint, endpointPaths } from "./discovery.ts";
 import type { OpenRefresh } from "./ledger.ts";
 import { type ReadRequest, readRequest } from "./read-request.ts";
@@ -107,6 +108,8 @@ export class RequestHandler {
         return { status: 200, headers: { "content-type": "application/json" }, body: JSON.stringify(await state.signing.keySet()) };
       case "authorize":
         return authorizeEndpoint(state, request);
+      case "device":
+        return path === endpointPaths.device ? devicePage(state, request) : await deviceAuthorizationEndpoint(state, request);
       case "introspection":
         return await introspectionEndpoint(state, request);
       case "revocation":
@@ -166,6 +169,9 @@ function targetOf({ path, form }: ReadRequest): RequestFacts["target"] | undefin
       return "jwks";
     case endpointPaths.authorize:
       return "authorize";
+    case endpointPaths.device_authorization:
+    case endpointPaths.device:
+      return "device";
     case endpointPaths.introspection:
       return "introspection";
     case endpointPaths.revocation:

@@ -20,6 +20,15 @@ export interface Approval {
   family: string | undefined;
 }
 
+/** A sign-in on another device (RFC 8628), by its device code. */
+export interface DeviceRequest {
+  readonly clientId: string;
+  readonly subject: string;
+  readonly scope: string;
+  readonly userCode: string;
+  state: "pending" | "approved" | "denied";
+}
+
 /** What the endpoints share. */
 export interface ServerState {
   readonly clock: Clock;
@@ -31,6 +40,7 @@ export interface ServerState {
   readonly clients: readonly FaultServerClient[];
   readonly authenticator: ClientAuthenticator;
   readonly approvals: Map<string, Approval>;
+  readonly devices: Map<string, DeviceRequest>;
   readonly user: string | undefined;
   issuer(): string;
 }

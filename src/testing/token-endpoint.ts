@@ -1,8 +1,11 @@
 import { createHash } from "node:crypto";
 import { type Answer, errorAnswer, jsonAnswer } from "./answer.ts";
+import type { Plan } from "./behaviour-rules.ts";
+import { deviceGrantType } from "./discovery.ts";
 import type { OpenRefresh } from "./ledger.ts";
 import { refreshTokenExpiry } from "./rotation.ts";
 import type { Approval, EndpointRequest, ServerState } from "./server-state.ts";
+import type { Family } from "./token-families.ts";
 import { makeTokenReply } from "./token-reply.ts";
 
 /** The token endpoint: the grants `authorization_code` and `refresh_token` (RFC 6749; RFC 7636). */
@@ -18,6 +21,8 @@ export async function tokenEndpoint(state: ServerState, request: EndpointRequest
       return await exchangeCode(state, request, client.clientId);
     case "refresh_token":
       return await refresh(state, request, client.clientId, entry);
+    case deviceGrantType:
+      return await exchangeDeviceCode(state, request, client.clientId);
     case null:
       return errorAnswer("invalid_request");
     default:
@@ -66,6 +71,28 @@ async function exchangeCode(state: ServerState, { form, plan }: EndpointRequest,
     sid: plan.get("shared_grant") === undefined ? undefined : `sid-of-${subject}`,
   });
   approval.family = family.name;
+  return await firstTokens(state, plan, family);
+}
+
+/** RFC 8628, section 3.4. */
+async function exchangeDeviceCode(state: ServerState, { form, plan }: EndpointRequest, clientId: string): Promise<Answer> {
+  const deviceCode = form.get("device_code") ?? "";
+  const device = state.devices.get(deviceCode);
+  if (device === undefined || device.clientId !== clientId) return errorAnswer("expired_token");
+  switch (device.state) {
+    case "pending":
+      return errorAnswer("authorization_pending");
+    case "denied":
+      return errorAnswer("access_denied");
+    case "approved": {
+      state.devices.delete(deviceCode);
+      const { subject, scope } = device;
+      return await firstTokens(state, plan, state.families.begin({ subject, clientId, scope, nonce: undefined, sid: undefined }));
+    }
+  }
+}
+
+async function firstTokens(state: ServerState, plan: Plan, family: Family): Promise<Answer> {
   const record = state.families.addRefreshToken(family, refreshTokenExpiry(plan, family.startedAt, state.clock.now()));
   const reply = await makeTokenReply(state, plan, {
     family,

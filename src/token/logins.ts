@@ -1,5 +1,6 @@
+import { sleep } from "../clock.ts";
 import { LatchkeyError } from "../errors.ts";
-import type { IdToken, LoginOrigin, LoginSession, LoginSessionHandle, RefreshToken } from "../session/login-session.ts";
+import type { IdToken, LoginOrigin, LoginSession, LoginSessionHandle, LoginSessionId, RefreshToken } from "../session/login-session.ts";
 import { newHandle, newLoginSessionId } from "../session/random.ts";
 import { applyChange } from "./apply-change.ts";
 import { probeIntrospection } from "./introspection-probe.ts";
@@ -12,9 +13,18 @@ import { tokensOfLogin } from "./unheld-tokens.ts";
 /** Makes login sessions out of verified logins. */
 export class Logins {
   readonly #core: TokenCore;
+  readonly #probes = new Set<Promise<void>>();
 
   constructor(core: TokenCore) {
     this.#core = core;
+  }
+
+  /** Waits until what is asked of authorization servers after logins has its answers, at most `limitMs`. */
+  async drain(limitMs: number): Promise<void> {
+    if (this.#probes.size === 0) return;
+    const stop = new AbortController();
+    await Promise.race([Promise.all(this.#probes), sleep(this.#core.clock, limitMs, stop.signal)]);
+    stop.abort();
   }
 
   /** A new login session, live. `consumed`: the refresh token that was given for these tokens. Throws LatchkeyError `login_failed` without a refresh token, and `store_unavailable`. */
@@ -42,7 +52,7 @@ export class Logins {
     await this.#core.sessions.insert(record);
     this.#core.issuers.mustGet(record.authorizationServer).gate.reopen();
     this.#core.audit.record({ event: "login_completed", login: record.handle, issuer: login.principal.issuer, origin: origin.kind });
-    void probeIntrospection(this.#core, record.id);
+    this.#probe(record.id);
     return record;
   }
 
@@ -78,8 +88,14 @@ export class Logins {
     });
     if (record === undefined || ended) return this.#refuse(handle, login, "login_ended");
     this.#core.audit.record({ event: "login_repaired", login: handle, issuer: login.principal.issuer, epoch: record.epoch });
-    void probeIntrospection(this.#core, record.id);
+    this.#probe(record.id);
     return record;
+  }
+
+  #probe(id: LoginSessionId): void {
+    const probe = probeIntrospection(this.#core, id);
+    this.#probes.add(probe);
+    void probe.then(() => this.#probes.delete(probe));
   }
 
   async #refuse(handle: LoginSessionHandle, login: VerifiedLogin, code: "forbidden" | "login_ended" | "not_found"): Promise<never> {

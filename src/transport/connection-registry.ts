@@ -7,7 +7,7 @@ import type { Credential } from "../session/authenticator.ts";
 import type { LoginSession, LoginSessionId } from "../session/login-session.ts";
 import type { LoginSessions } from "../session/login-sessions.ts";
 import { ClientsSeen } from "./clients-seen.ts";
-import { type CloseReason, Connection } from "./connection.ts";
+import { type Binding, type CloseReason, Connection } from "./connection.ts";
 import { RemovedKeys } from "./removed-keys.ts";
 import type { Wire } from "./wire.ts";
 
@@ -164,11 +164,40 @@ export class ConnectionRegistry {
         onClosed: (closed, reason) => this.#closed(closed, reason),
       });
       login.touch(this.#options.clock.now());
-      this.#register(connection, request.address);
+      this.#register(connection, request.address, { loginSessionId: login.id, handle: login.current().handle });
       return { kind: "opened", connection };
     } finally {
       this.#opening -= 1;
     }
+  }
+
+  /**
+   * Binds the connection of a profile, which was made elsewhere, to the login session that its profile has now, and follows that
+   * from here on. False: that has ended, at whatever interleaving (R3), or nothing is opened any more. Throws LatchkeyError
+   * `forbidden` as `Connection.bind`, and `store_unavailable`.
+   */
+  async adopt(connection: Connection, id: LoginSessionId): Promise<boolean> {
+    const login = await this.#options.loginSessions.watch(id);
+    if (login === undefined) return false;
+    if (this.#isClosing || !connection.isOpen || login.current().state === "ended" || connection.binding?.loginSessionId === id) {
+      login.release();
+      return connection.binding?.loginSessionId === id && login.current().state !== "ended";
+    }
+    const before = connection.binding;
+    try {
+      connection.bind(login);
+    } catch (error) {
+      login.release();
+      throw error;
+    }
+    if (before !== undefined) this.#forget(connection, before);
+    this.#register(connection, undefined, { loginSessionId: id, handle: login.current().handle });
+    return true;
+  }
+
+  /** A connection that was adopted has closed. */
+  leave(connection: Connection, reason: CloseReason): void {
+    this.#closed(connection, reason);
   }
 
   /** The open connection with this id on this transport. Whoever asks checks its binding. */
@@ -235,12 +264,12 @@ export class ConnectionRegistry {
     return { kind: "login_session_full", retryAfterSeconds: 30 };
   }
 
-  #register(connection: Connection, address: string | undefined): void {
-    const { loginSessionId, handle } = connection.binding;
+  #register(connection: Connection, address: string | undefined, { loginSessionId, handle }: Binding): void {
     this.#byId.set(connection.id, connection);
     const ofLoginSession = this.#byLoginSession.get(loginSessionId) ?? new Set();
     this.#byLoginSession.set(loginSessionId, ofLoginSession.add(connection));
     this.#opened += 1;
+    this.#slotOf.get(connection)?.delete(connection);
     const slot = this.#slots[this.#opened % this.#slots.length];
     if (slot !== undefined) this.#slotOf.set(connection, slot.add(connection));
     this.#arm();
@@ -253,12 +282,19 @@ export class ConnectionRegistry {
     });
   }
 
-  #closed(connection: Connection, reason: CloseReason): void {
-    const { loginSessionId, handle } = connection.binding;
-    this.#byId.delete(connection.id);
+  #forget(connection: Connection, { loginSessionId }: Binding): void {
     const ofLoginSession = this.#byLoginSession.get(loginSessionId);
     ofLoginSession?.delete(connection);
     if (ofLoginSession?.size === 0) this.#byLoginSession.delete(loginSessionId);
+  }
+
+  #closed(connection: Connection, reason: CloseReason): void {
+    const { binding } = connection;
+    // Never bound: nobody was signed in.
+    if (binding === undefined) return;
+    const { loginSessionId, handle } = binding;
+    this.#byId.delete(connection.id);
+    this.#forget(connection, binding);
     this.#slotOf.get(connection)?.delete(connection);
     const client = clientOf(connection);
     if (client !== undefined && connection.login.current().state !== "ended")

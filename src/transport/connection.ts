@@ -29,7 +29,7 @@ export type CloseReason =
   | "replaced"
   | "shutdown";
 
-/** Which login session a connection acts for. Set once (B3). */
+/** Which login session a connection acts for. Set once (B3); that of a profile's connection when the profile gets another one. */
 export interface Binding {
   readonly loginSessionId: LoginSessionId;
   readonly handle: LoginSessionHandle;
@@ -39,7 +39,10 @@ export interface ConnectionOptions {
   readonly transport: TransportKind;
   /** See `ConnectionSettings`. */
   readonly replica?: string | undefined;
-  readonly login: WatchedLoginSession;
+  /** Undefined: it is bound later, to a profile's login session. */
+  readonly login: WatchedLoginSession | undefined;
+  /** See `ServedConnection.admit`. */
+  readonly admit?: ServedConnection["admit"];
   /** What it was opened with; undefined: nothing that ends before its login session. */
   readonly credential: Credential | undefined;
   /** stdio alone: a login session that ends leaves the connection open, and its tools say so. */
@@ -66,8 +69,8 @@ export class Connection implements ServedConnection {
   readonly id: string;
   readonly label = `c_${randomSecret().slice(0, 8)}`;
   readonly transport: TransportKind;
-  readonly binding: Binding;
-  readonly login: WatchedLoginSession;
+  readonly admit: ServedConnection["admit"];
+  #login: WatchedLoginSession | undefined;
   readonly #options: ConnectionOptions;
   readonly #wire: Wire;
   readonly #sdk: Transport;
@@ -87,8 +90,8 @@ export class Connection implements ServedConnection {
     this.#options = options;
     this.id = options.replica === undefined ? randomSecret() : `${randomSecret()}.${options.replica}`;
     this.transport = transport;
-    this.login = login;
-    this.binding = { loginSessionId: login.id, handle: login.current().handle };
+    this.admit = options.admit;
+    this.#login = login;
     this.#credentialExpiresAt = credential?.expiresAt ?? Number.POSITIVE_INFINITY;
     if (credential?.kind === "connection_key") this.#keyIds.add(credential.keyId);
     this.#lastActiveAt = clock.monotonic();
@@ -101,6 +104,29 @@ export class Connection implements ServedConnection {
     this.#wire = options.makeWire(this);
     // The SDK installs its callbacks before it first waits, so the connection is ready at once.
     void servers.create(this).connect(this.#sdk);
+  }
+
+  get login(): WatchedLoginSession {
+    if (this.#login === undefined) throw new LatchkeyError("login_required", "Nobody has signed in yet.");
+    return this.#login;
+  }
+
+  /** Undefined: it waits for its first login. */
+  get binding(): Binding | undefined {
+    return this.#login && { loginSessionId: this.#login.id, handle: this.#login.current().handle };
+  }
+
+  /**
+   * Binds the connection of a profile to the login session that its profile has now. Throws LatchkeyError `forbidden` for
+   * another user than the first (B2): then nothing has changed.
+   */
+  bind(login: WatchedLoginSession): void {
+    const [before, after] = [this.#login?.current().principal, login.current().principal];
+    if (before !== undefined && (before.issuer !== after.issuer || before.subject !== after.subject))
+      throw new LatchkeyError("forbidden", "This connection belongs to another user.");
+    this.#login?.release();
+    this.#login = login;
+    login.touch(this.#options.clock.now());
   }
 
   /** False once nothing is accepted from the client any more. */
@@ -133,7 +159,7 @@ export class Connection implements ServedConnection {
   }
 
   clients(): readonly ClientSeen[] {
-    return this.#options.clients(this.login.id);
+    return this.#login === undefined ? [] : this.#options.clients(this.#login.id);
   }
 
   call(id: RequestId): RunningCall | undefined {
@@ -148,7 +174,7 @@ export class Connection implements ServedConnection {
     this.#credentialExpiresAt = Math.max(this.#credentialExpiresAt, credential?.expiresAt ?? Number.POSITIVE_INFINITY);
     this.#lastActiveAt = clock.monotonic();
     this.#lastSeenAt = clock.now();
-    this.login.touch(this.#lastSeenAt);
+    this.#login?.touch(this.#lastSeenAt);
   }
 
   /** Whether this connection key was presented on it. */
@@ -198,8 +224,9 @@ export class Connection implements ServedConnection {
   /** Called every `keepAliveSeconds`. */
   tick(idleLimitMs: number, credentialGraceMs: number): void {
     const { clock } = this.#options;
-    const login = this.login.current();
-    if (login.state === "ended") this.loginEnded(login);
+    const login = this.#login?.current();
+    // A connection that survives was told once; what it has taken in since is answered by its profile.
+    if (login?.state === "ended" && !this.#options.survivesEnd) this.loginEnded(login);
     if (this.isOpen && this.isActive && clock.now() >= this.#credentialExpiresAt + credentialGraceMs) this.#credentialRanOut();
     if (this.isOpen && !this.isActive && clock.monotonic() - this.#lastActiveAt >= idleLimitMs) this.close("idle");
     this.#wire.keepAlive();
@@ -230,18 +257,18 @@ export class Connection implements ServedConnection {
   /** Somebody signed out and the store could not be reached: running calls are aborted, the login session and the connection live. */
   signOutFailed(): void {
     const problem = "This call was stopped by a sign-out, which the store then could not take: the login session goes on. Sign out again.";
-    this.#failCalls(new LatchkeyError("cancelled", problem), this.login.current());
+    this.#failCalls(new LatchkeyError("cancelled", problem), this.#login?.current());
   }
 
   /** Ends the connection. Running calls are aborted and their clients told where that can be. Twice does nothing. */
   close(reason: CloseReason): void {
     if (this.#state === "closed") return;
     this.#state = "closed";
-    this.#failCalls(closeError(reason), this.login.current(), "all");
+    this.#failCalls(closeError(reason), this.#login?.current(), "all");
     this.#lastAnswerTimer?.cancel();
     this.#wire.close(new Set());
     this.#sdk.onclose?.();
-    this.login.release();
+    this.#login?.release();
     this.#options.onClosed(this, reason);
   }
 
@@ -293,7 +320,7 @@ export class Connection implements ServedConnection {
   }
 
   /** Answers running calls with an error, here and now, whatever their tools do; then tells the tools. */
-  #failCalls(error: LatchkeyError, login: LoginSession, which: "all" | "unkept" = "unkept"): void {
+  #failCalls(error: LatchkeyError, login: LoginSession | undefined, which: "all" | "unkept" = "unkept"): void {
     const failed = this.#calls.open().filter((call) => which === "all" || !call.keepsAnswer);
     for (const call of failed) {
       if (!this.#calls.giveUp(call)) continue;
@@ -306,7 +333,7 @@ export class Connection implements ServedConnection {
 
   #credentialRanOut(): void {
     const error = new LatchkeyError("unauthorized", "The credential of this connection has expired. Present a new one.");
-    this.#failCalls(error, this.login.current());
+    this.#failCalls(error, this.#login?.current());
     this.#wire.endStreams();
   }
 }

@@ -68,7 +68,7 @@ export class HttpGate {
   async find(transport: TransportKind, id: string, mcp: McpRequest): Promise<Connection | undefined> {
     const { request, response, credential } = mcp;
     const connection = this.#options.registry.find(transport, id);
-    if (connection?.binding.loginSessionId === credential.loginSessionId) {
+    if (connection?.binding?.loginSessionId === credential.loginSessionId) {
       if (this.stillOpen(connection, mcp)) return connection;
       return undefined;
     }
@@ -80,7 +80,7 @@ export class HttpGate {
     if (connection !== undefined)
       this.#options.audit.record({
         event: "foreign_connection_access",
-        login: connection.binding.handle,
+        login: connection.binding?.handle,
         presentedLogin: presenter?.handle,
         transport,
         connection: connection.label,

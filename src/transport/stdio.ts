@@ -9,12 +9,10 @@ import { type Line, LineReader } from "./line-reader.ts";
 import { parseMessages, rpcCodes, rpcError } from "./message.ts";
 import type { Wire } from "./wire.ts";
 
-export interface StdioOptions {
+export interface StdioStreams {
   /** Usually stdin and stdout. Nothing else may write to `output`. */
   readonly input: Readable;
   readonly output: Writable;
-  readonly registry: ConnectionRegistry;
-  readonly loginSessionId: LoginSessionId;
   readonly clock: Clock;
   /** The longest message. Default 4 MiB. */
   readonly maxMessageBytes?: number | undefined;
@@ -22,6 +20,11 @@ export interface StdioOptions {
   readonly drainSeconds?: number | undefined;
   /** Ends it as the end of the input does. */
   readonly signal?: AbortSignal | undefined;
+}
+
+export interface StdioOptions extends StdioStreams {
+  readonly registry: ConnectionRegistry;
+  readonly loginSessionId: LoginSessionId;
 }
 
 /** While so much waits for a client that does not read, nothing more is read from it. */
@@ -34,7 +37,7 @@ const outputHighWaterBytes = 1024 * 1024;
  * `rate_limited` when there are too many connections, or `store_unavailable`.
  */
 export async function serveStdio(options: StdioOptions): Promise<void> {
-  const { input, output, registry, clock } = options;
+  const { output, registry } = options;
   const wire = new StdioWire(output);
   const outcome = await registry.open({
     transport: "stdio",
@@ -54,7 +57,24 @@ export async function serveStdio(options: StdioOptions): Promise<void> {
     case "opened":
       break;
   }
-  const { connection } = outcome;
+  await serveConnection(options, outcome.connection, wire);
+}
+
+/**
+ * As `serveStdio`, for a connection that is made for it and waits for nothing: it may have no login session yet. Never
+ * rejects.
+ */
+export async function serveStdioConnection(streams: StdioStreams, open: (makeWire: () => Wire) => Connection): Promise<void> {
+  const wire = new StdioWire(streams.output);
+  await serveConnection(
+    streams,
+    open(() => wire),
+    wire,
+  );
+}
+
+async function serveConnection(options: StdioStreams, connection: Connection, wire: StdioWire): Promise<void> {
+  const { input, clock } = options;
   await readToEnd(options, connection, wire);
   const stop = new AbortController();
   await Promise.race([connection.settled(), sleep(clock, (options.drainSeconds ?? 10) * 1000, stop.signal)]);
@@ -66,7 +86,7 @@ export async function serveStdio(options: StdioOptions): Promise<void> {
 
 /** Resolves at the end of the input, when either stream breaks, when the connection closes, or when the signal says so. */
 function readToEnd(
-  { input, output, signal, maxMessageBytes = 4 * 1024 * 1024 }: StdioOptions,
+  { input, output, signal, maxMessageBytes = 4 * 1024 * 1024 }: StdioStreams,
   connection: Connection,
   wire: StdioWire,
 ): Promise<void> {

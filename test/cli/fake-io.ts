@@ -26,6 +26,7 @@ export async function run(
     stdout,
     stderr,
     stderrIsTerminal: false,
+    stdinIsTerminal: false,
     clock: systemClock,
     shutdown: new AbortController().signal,
   });

@@ -154,7 +154,6 @@ export const faultMatrix: readonly FaultRow[] = [
     id: "F36",
     fault: "6 stdio processes, one login, random kills",
     expected: "as F2 and F7; the others adopt",
-    notYet: "its test is still to be written",
   },
   {
     id: "F37",

@@ -15,6 +15,8 @@ export interface CallCounts {
   answered: number;
   /** Broken since their replica was killed. */
   broken: number;
+  /** Told to try again: a refresh had been claimed by a replica that was killed, and nobody else may present until its time is over. */
+  toldToWait: number;
   /** A login that had been lost. */
   loginRequired: number;
   /** Anything else: there must be none. */
@@ -23,7 +25,7 @@ export interface CallCounts {
 
 /** Kills and restarts replicas at random, while callers call on all of them. */
 export async function runChaos(fleet: Fleet, { seconds, killEverySeconds, callers, random }: ChaosOptions): Promise<CallCounts> {
-  const counts: CallCounts = { answered: 0, broken: 0, loginRequired: 0, wrong: [] };
+  const counts: CallCounts = { answered: 0, broken: 0, toldToWait: 0, loginRequired: 0, wrong: [] };
   const endsAt = Date.now() + seconds * 1000;
   const isOver = (): boolean => Date.now() >= endsAt;
   const killer = async (): Promise<void> => {
@@ -44,7 +46,7 @@ export async function runChaos(fleet: Fleet, { seconds, killEverySeconds, caller
         random,
       );
       if (user === undefined || replica === undefined) await pause(20);
-      else await callOnce(user, replica, counts);
+      else await callOnce(user, replica, fleet, counts);
       await pause(5);
     }
   };
@@ -52,7 +54,10 @@ export async function runChaos(fleet: Fleet, { seconds, killEverySeconds, caller
   return counts;
 }
 
-async function callOnce(user: FleetUser, replica: Replica, counts: CallCounts): Promise<void> {
+/** A claim of a killed replica stands for its attempt limit and the time to settle, 25 s at most. */
+const longestClaimMs = 25_000;
+
+async function callOnce(user: FleetUser, replica: Replica, fleet: Fleet, counts: CallCounts): Promise<void> {
   const { program } = replica;
   const outcome = await replica.me(user);
   const wasKilled = replica.program !== program;
@@ -63,6 +68,7 @@ async function callOnce(user: FleetUser, replica: Replica, counts: CallCounts): 
       return;
     case "tool_error":
       if (outcome.code === "login_required") counts.loginRequired += 1;
+      else if (outcome.code === "refresh_timeout" && wasSomebodyKilled(fleet)) counts.toldToWait += 1;
       else counts.wrong.push(`${user.subject}: ${outcome.text}`);
       return;
     case "http_error":
@@ -70,6 +76,10 @@ async function callOnce(user: FleetUser, replica: Replica, counts: CallCounts): 
       if (wasKilled) counts.broken += 1;
       else counts.wrong.push(`${user.subject} at ${replica.name}: ${outcome.kind === "broken" ? String(outcome.error) : outcome.status}`);
   }
+}
+
+function wasSomebodyKilled(fleet: Fleet): boolean {
+  return fleet.replicas.some(({ kills }) => kills.some((at) => Date.now() - at < longestClaimMs));
 }
 
 /** What is wrong with the presentations: each generation once, but for requests that the server never carried out. */

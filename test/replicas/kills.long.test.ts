@@ -29,7 +29,7 @@ describe.each(sharedStoreKinds)("three replicas on one store: $name", (kind) => 
       const sessions = await Promise.all(fleet.users.map(async (user) => ({ user, session: await fleet.session(user) })));
       const lost = sessions.filter(({ session }) => session["state"] !== "live");
       process.stdout.write(
-        `${kind.name}: ${kills.length} kills, ${ledger.refreshes.length} presentations, ${counts.answered} calls answered, ${counts.broken} broken by a kill, ${lost.length} logins lost\n`,
+        `${kind.name}: ${kills.length} kills, ${ledger.refreshes.length} presentations, ${counts.answered} calls answered, ${counts.broken} broken by a kill, ${counts.toldToWait} told to wait, ${lost.length} logins lost\n`,
       );
       expect(ledger.reuseEvents).toEqual([]);
       expect(presentationProblems(ledger.refreshes)).toEqual([]);
@@ -40,6 +40,7 @@ describe.each(sharedStoreKinds)("three replicas on one store: $name", (kind) => 
       }
       expect(ledger.families.filter(({ ended }) => ended !== undefined)).toEqual([]);
       expect(counts.answered).toBeGreaterThan(users);
+      expect(counts.toldToWait).toBeLessThan(counts.answered / 50);
       // Whoever was not lost is served by each replica.
       const kept = sessions.filter(({ session }) => session["state"] === "live").slice(0, 20);
       for (const { user } of kept)

@@ -4,6 +4,7 @@ import { MemoryStore } from "../../src/store/memory/memory-store.ts";
 import { describeAuthorizationServerRecords } from "../contract/authorization-server-records.contract.ts";
 import { describeLoginSessionStore } from "../contract/login-session-store.contract.ts";
 import { describeOtherStores } from "../contract/other-stores.contract.ts";
+import { describeProfiles } from "../contract/profiles.contract.ts";
 import { aLoginSession } from "../session/records.ts";
 import { ManualClock, settle } from "../support/manual-clock.ts";
 
@@ -17,11 +18,12 @@ describeOtherStores("the memory store", async () => {
   return { store: new MemoryStore(() => clock.now()), now: () => clock.now(), advance: (ms) => clock.advance(ms) };
 });
 
-describeAuthorizationServerRecords("the memory store", async () => {
-  const clock = new ManualClock();
-  const store = new MemoryStore(() => clock.now());
-  return { stores: [store, store], now: () => clock.now(), advance: (ms) => clock.advance(ms) };
-});
+for (const describeStores of [describeAuthorizationServerRecords, describeProfiles])
+  describeStores("the memory store", async () => {
+    const clock = new ManualClock();
+    const store = new MemoryStore(() => clock.now());
+    return { stores: [store, store], now: () => clock.now(), advance: (ms) => clock.advance(ms) };
+  });
 
 describe("the memory store", () => {
   it("drops what has expired while it is used (I16)", async () => {

@@ -175,6 +175,20 @@ describe("a row that is not sealed", () => {
     expect(bench.events).toContainEqual({ event: "record_quarantined", table: "connection_keys" });
   });
 
+  test("does not let a profile stand for another login session (B14)", async () => {
+    const bench = new SqliteBench(onTestFinished);
+    const { profiles } = await bench.open();
+    const principal = { issuer: "https://as.example", subject: "alice", clientId: "latchkey" };
+    for (const name of ["work", "home"]) await profiles?.replace({ name, loginSessionId: aLoginSession(name).id, principal }, undefined);
+    bench.tamper("UPDATE profiles SET login_session_id = 'id-home' WHERE name = 'work'");
+    expect(await profiles?.get("work")).toBeUndefined();
+    expect((await profiles?.list())?.map(({ name }) => name)).toEqual(["home"]);
+    expect(bench.events).toContainEqual({ event: "record_quarantined", table: "profiles" });
+    const again = { name: "work", loginSessionId: aLoginSession("again").id, principal };
+    expect(await profiles?.replace(again, undefined)).toBe(true);
+    expect(await profiles?.get("work")).toEqual(again);
+  });
+
   test("does not give a browser another's login sessions (B14)", async () => {
     const bench = new SqliteBench(onTestFinished);
     const store = await bench.open();

@@ -3,6 +3,7 @@ import { describeAuthorizationServerRecords } from "../contract/authorization-se
 import { describeDurableStore } from "../contract/durable-store.contract.ts";
 import { describeLoginSessionStore } from "../contract/login-session-store.contract.ts";
 import { describeOtherStores } from "../contract/other-stores.contract.ts";
+import { describeProfiles } from "../contract/profiles.contract.ts";
 import { describeSharedStore } from "../contract/shared-store.contract.ts";
 import { settle } from "../support/manual-clock.ts";
 import { SqliteBench } from "./sqlite-bench.ts";
@@ -19,7 +20,7 @@ describeOtherStores("the SQLite store", async () => {
   return { store, now: () => bench.clock.now(), advance: (ms) => bench.clock.advance(ms) };
 });
 
-for (const describeStores of [describeSharedStore, describeAuthorizationServerRecords])
+for (const describeStores of [describeSharedStore, describeAuthorizationServerRecords, describeProfiles])
   describeStores("the SQLite store", async () => {
     const bench = new SqliteBench(onTestFinished);
     const stores = [await bench.open(), await bench.open()] as const;

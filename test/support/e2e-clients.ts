@@ -2,6 +2,7 @@ import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { SSEClientTransport } from "@modelcontextprotocol/sdk/client/sse.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
+import type { ClientCapabilities } from "@modelcontextprotocol/sdk/types.js";
 import { type Fields, isFields, mustList, mustString } from "./e2e-json.ts";
 
 /** The two ways of MCP over HTTP. */
@@ -29,8 +30,8 @@ export class McpClient {
   /** What the client's transport complained about; a lost SSE stream shows here. */
   readonly complaints: Error[] = [];
 
-  constructor(name: string) {
-    this.client = new Client({ name, version: "1.0.0" });
+  constructor(name: string, capabilities: ClientCapabilities = {}) {
+    this.client = new Client({ name, version: "1.0.0" }, { capabilities });
     this.closed = new Promise((resolve) => {
       this.client.onclose = resolve;
     });

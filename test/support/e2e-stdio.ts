@@ -15,7 +15,7 @@ export interface StdioConnection {
 }
 
 /** Starts `latchkey ARGS...` as an MCP client does, by the official SDK, and connects to it; closed at the end. */
-export async function connectStdio(atEnd: AtEnd, args: readonly string[]): Promise<StdioConnection> {
+export async function connectStdio(atEnd: AtEnd, args: readonly string[], client = new McpClient("e2e")): Promise<StdioConnection> {
   const transport = new StdioClientTransport({
     command: process.execPath,
     args: [join(root, "bin", "latchkey.js"), ...args],
@@ -24,7 +24,7 @@ export async function connectStdio(atEnd: AtEnd, args: readonly string[]): Promi
   });
   const complaints: string[] = [];
   transport.stderr?.on("data", (chunk: Buffer) => complaints.push(chunk.toString()));
-  const client = await McpClient.connect(transport).catch((cause: unknown) => {
+  await client.client.connect(transport).catch((cause: unknown) => {
     throw new Error(`latchkey ${args.join(" ")} did not serve: ${complaints.join("")}`, { cause });
   });
   atEnd(() => client.close());

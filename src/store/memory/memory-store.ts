@@ -5,6 +5,7 @@ import { MemoryConnectionKeys } from "./memory-connection-keys.ts";
 import { MemoryImportIntents } from "./memory-import-intents.ts";
 import { MemoryLoginSessions } from "./memory-login-sessions.ts";
 import { MemoryLoginTransactions } from "./memory-login-transactions.ts";
+import { MemoryProfiles } from "./memory-profiles.ts";
 import { MemoryUsedIds } from "./memory-used-ids.ts";
 
 /** A store in this process's memory: for one process, nothing survives its end. */
@@ -15,6 +16,7 @@ export class MemoryStore implements Store {
   readonly loginTransactions: MemoryLoginTransactions;
   readonly importIntents: MemoryImportIntents;
   readonly usedIds = new MemoryUsedIds();
+  readonly profiles = new MemoryProfiles();
   /** There is this process and no other. */
   readonly replicas = { announce: async () => 1, leave: async () => {} };
   readonly authorizationServerRecords: MemoryAuthorizationServerRecords;
@@ -43,6 +45,7 @@ export class MemoryStore implements Store {
       loginTransactions: this.loginTransactions.size,
       importIntents: this.importIntents.size,
       usedIds: this.usedIds.size,
+      profiles: this.profiles.size,
       authorizationServerRecords: this.authorizationServerRecords.size,
     };
   }

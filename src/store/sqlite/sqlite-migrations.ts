@@ -98,4 +98,14 @@ export const migrations: readonly string[] = [
   CREATE INDEX authorization_server_records_expires ON authorization_server_records (expires_at) WHERE expires_at IS NOT NULL;
   CREATE INDEX authorization_server_records_key ON authorization_server_records (key_id);
   `,
+  `
+  CREATE TABLE profiles (
+    name TEXT PRIMARY KEY,
+    login_session_id TEXT NOT NULL,
+    issuer TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    client_id TEXT NOT NULL,
+    mac TEXT NOT NULL
+  ) STRICT;
+  `,
 ];

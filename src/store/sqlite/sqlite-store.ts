@@ -24,6 +24,7 @@ import { SqliteLoginSessions } from "./sqlite-login-sessions.ts";
 import { SqliteLoginTransactions } from "./sqlite-login-transactions.ts";
 import { SqliteMeta } from "./sqlite-meta.ts";
 import { openSqliteFile } from "./sqlite-open.ts";
+import { SqliteProfiles } from "./sqlite-profiles.ts";
 import { SqliteReplicas } from "./sqlite-replicas.ts";
 import { SqliteUsedIds } from "./sqlite-used-ids.ts";
 
@@ -95,6 +96,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Open
         usedIds: new SqliteUsedIds(db, records.hashes),
         replicas: new SqliteReplicas(db, now),
         authorizationServerRecords: new SqliteAuthorizationServerRecords(db, records.authorizationServerRecords, records.sealer, now),
+        profiles: new SqliteProfiles(db, records.profiles),
         administration: new SqliteAdministration(db, records),
         incarnation: () => changes.incarnation,
         close: async () => {
