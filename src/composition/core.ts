@@ -55,6 +55,7 @@ export interface Core {
   readonly imports: Imports;
   readonly logout: Logout;
   readonly registry: ConnectionRegistry;
+  readonly servers: ServerFactory;
   readonly behindServers: BehindServers;
   readonly audit: Audit;
   readonly heartbeat: Heartbeat;
@@ -162,6 +163,7 @@ export function composeCore(options: CoreOptions): Core {
     imports,
     logout,
     registry,
+    servers,
     behindServers,
     audit,
     heartbeat,

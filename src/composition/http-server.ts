@@ -1,11 +1,13 @@
 import { readFileSync } from "node:fs";
+import { McpAuthorizationServer } from "../authorization-server/mcp-authorization-server.ts";
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config/schema.ts";
+import { htmlDocument } from "../http/html-page.ts";
 import { type Listener, listen } from "../http/listen.ts";
 import { createWebApp } from "../http/web-server.ts";
 import type { DemoControls } from "../http/web-services.ts";
 import type { Logger } from "../logger.ts";
-import { ConnectionKeyAuthenticator } from "../session/authenticator.ts";
+import { BearerAuthenticator, ConnectionKeyAuthenticator } from "../session/authenticator.ts";
 import type { Tool } from "../tool/tool.ts";
 import { createClientAddress } from "../transport/client-address.ts";
 import { createHostCheck } from "../transport/host-check.ts";
@@ -37,6 +39,8 @@ export interface HttpServer {
 /** How long running calls, and then running refreshes, may take when the server closes. */
 export const drainSeconds = 10;
 const closeGraceMs = 1_000;
+/** How long an MCP client's access token lives. Short: it is not asked about anywhere. */
+const clientAccessTokenSeconds = 300;
 
 /** Opens the listener of the configuration. Throws LatchkeyError `configuration_invalid` when the address cannot be had. */
 export function openListener(config: Config, clock: Clock): Promise<Listener> {
@@ -73,17 +77,36 @@ function serve(options: HttpServerOptions, listener: Listener, publicUrl: string
   const { audit, sessions, registry, store, logins, imports, logout, authorizationServers } = core;
   const closing = new AbortController();
   const hostCheck = createHostCheck({ publicUrl, allowedHosts: [], corsOrigins: config.server.corsOrigins });
+  const clientAuthorization = new McpAuthorizationServer({
+    publicUrl,
+    records: store.authorizationServerRecords,
+    usedIds: store.usedIds,
+    sessions,
+    logins,
+    logout,
+    lifetimes: { accessTokenSeconds: clientAccessTokenSeconds, refreshTokenSeconds: config.session.idleLimitSeconds },
+    clock,
+    logger,
+    audit,
+    errorPage: (problem, code) =>
+      htmlDocument({ title: "This did not work", text: [problem, `Error code: ${code}.`, "Begin again in the application."], links: [] }),
+  });
   const clientAddress = createClientAddress(config.server.trustedProxies);
   const mcp = new McpHttp({
     registry,
-    authenticator: new ConnectionKeyAuthenticator(store.connectionKeys, clock),
+    authenticator: new BearerAuthenticator(clientAuthorization.authenticator, new ConnectionKeyAuthenticator(store.connectionKeys, clock)),
     loginSessions: sessions,
     checkHost: hostCheck,
     clientAddress,
     clock,
     logger,
     audit,
-    settings: { maxBodyBytes: config.limits.bodyBytes, drainSeconds },
+    modern: {
+      servers: core.servers,
+      maxExchanges: config.limits.maxConnections,
+      maxExchangesPerLoginSession: config.limits.maxConnectionsPerLogin,
+    },
+    settings: { maxBodyBytes: config.limits.bodyBytes, drainSeconds, challenge: (path) => clientAuthorization.challenge(path) },
   });
   const servers = Object.entries(config.authorizationServers).map(([name, { issuer }]) => ({ name, issuer }));
   const app = createWebApp({
@@ -98,6 +121,7 @@ function serve(options: HttpServerOptions, listener: Listener, publicUrl: string
       imports,
       logout,
       loginServers: authorizationServers,
+      clientAuthorization,
       connectionsOf: (id) => registry.countByLoginSession(id),
       closeConnectionsOfKey: (id, keyId) => registry.closeByKey(id, keyId),
       mcp,
@@ -112,6 +136,7 @@ function serve(options: HttpServerOptions, listener: Listener, publicUrl: string
   const close = async (): Promise<void> => {
     void core.heartbeat.stop();
     closing.abort();
+    clientAuthorization.close();
     // New connections are refused from here on, while what runs comes to its end.
     const listenerClosed = listener.close(drainSeconds * 1000 + closeGraceMs);
     await mcp.close();

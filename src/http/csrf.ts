@@ -24,13 +24,18 @@ export class CsrfGuard {
 
   /** Throws LatchkeyError `forbidden` with `details.reason` `origin` or `csrf_token`, after an audit event. */
   check(context: RouteContext, open: OpenBrowserSession, token: string | undefined): void {
-    if (!this.#isSameOrigin(context)) throw this.#refused(context, "origin", "This call does not come from a page of Latchkey.");
+    this.checkOrigin(context);
     if (token === undefined || !isEqual(token, csrfTokenOf(open)))
       throw this.#refused(
         context,
         "csrf_token",
         "The CSRF token is missing or was replaced by a newer sign-in in this browser. Take `csrfToken` from GET /api/me and try again.",
       );
+  }
+
+  /** The first half of it, for a form with a token of its own. */
+  checkOrigin(context: RouteContext): void {
+    if (!this.#isSameOrigin(context)) throw this.#refused(context, "origin", "This call does not come from a page of Latchkey.");
   }
 
   /** Origin (RFC 6454) where the browser sends one, which it does on every POST and DELETE; else Fetch Metadata. */

@@ -1,20 +1,20 @@
 import { asLatchkeyError, LatchkeyError } from "../errors.ts";
 import type { LoginSession, LoginSessionHandle } from "../session/login-session.ts";
 import type { LoginTransaction } from "../session/login-transaction.ts";
-import { randomSecret, sha256 } from "../session/random.ts";
+import { sha256 } from "../session/random.ts";
 import { type BrowserSessions, browserSessionSeconds } from "./browser-sessions.ts";
+import { staleConsentPage } from "./consent-page.ts";
 import type { Cookies } from "./cookies.ts";
 import { isHandle } from "./handle.ts";
 import { htmlPage } from "./html-page.ts";
 import { localAddress } from "./local-path.ts";
 import { loginFailurePage, staleLoginPage } from "./login-pages.ts";
+import { type LoginStarts, loginCookieName } from "./login-starts.ts";
 import type { Route, RouteContext } from "./route.ts";
 import { seeOther } from "./route.ts";
 import type { WebServices, WebSettings } from "./web-services.ts";
 import type { Windows } from "./windows.ts";
 
-/** How long a user may take to sign in at the authorization server. */
-const transactionSeconds = 600;
 /** What a link may ask of the authorization server: to show its sign-in page although it knows a user already. */
 const prompts: readonly string[] = ["login", "select_account"];
 
@@ -33,11 +33,12 @@ export class LoginRoutes {
   readonly #cookies: Cookies;
   readonly #browserSessions: BrowserSessions;
   readonly #windows: Windows;
+  readonly #starts: LoginStarts;
 
   constructor(
     settings: WebSettings,
     services: WebServices,
-    parts: { publicUrl: URL; cookies: Cookies; browserSessions: BrowserSessions; windows: Windows },
+    parts: { publicUrl: URL; cookies: Cookies; browserSessions: BrowserSessions; windows: Windows; starts: LoginStarts },
   ) {
     this.#settings = settings;
     this.#services = services;
@@ -45,6 +46,7 @@ export class LoginRoutes {
     this.#cookies = parts.cookies;
     this.#browserSessions = parts.browserSessions;
     this.#windows = parts.windows;
+    this.#starts = parts.starts;
   }
 
   routes(): readonly Route[] {
@@ -57,26 +59,9 @@ export class LoginRoutes {
   async #begin(context: RouteContext): Promise<Response> {
     const request = await this.#readRequest(context);
     if (request === "ask which server") return this.#serverChoice(context);
-    const { loginServers, store, clock, audit, clientAddress } = this.#services;
-    const redirectUri = this.#redirectUri();
     const prompt = request.prompt ?? (await this.#promptFor(context, request));
-    const begun = await loginServers.beginLogin(request.authorizationServer, { redirectUri, ...(prompt === undefined ? {} : { prompt }) });
-    const binding = randomSecret();
-    await store.loginTransactions.insert({
-      state: begun.state,
-      authorizationServer: request.authorizationServer,
-      nonce: begun.nonce,
-      codeVerifier: begun.codeVerifier,
-      redirectUri,
-      browserBinding: sha256(binding),
-      repair: request.repair,
-      returnTo: request.returnTo,
-      expiresAt: clock.now() + transactionSeconds * 1000,
-    });
-    const { repair, authorizationServer } = request;
-    audit.record({ event: "login_started", login: repair, authorizationServer, address: clientAddress(context.env.incoming) });
-    const cookies = this.#cookies.writeLogin(loginName(begun.state), binding, transactionSeconds, context.req.header("cookie"));
-    return seeOther(begun.url, cookies);
+    const { url, cookies } = await this.#starts.begin(context, { ...request, prompt });
+    return seeOther(url, cookies);
   }
 
   /** Whoever signs in beside somebody else wants to be asked: the authorization server would otherwise give the same user again. */
@@ -91,6 +76,8 @@ export class LoginRoutes {
     const transaction = await this.#takeTransaction(context);
     if (transaction === undefined) return staleLoginPage();
     const { loginServers, logins } = this.#services;
+    const { authorization } = transaction;
+    if (authorization !== undefined && !(await this.#services.clientAuthorization.isOpen(authorization))) return staleConsentPage();
     const open = await this.#windows.browser(context);
     const login = await loginServers.completeLogin(transaction.authorizationServer, {
       callbackUrl: new URL(`/login/callback${new URL(context.req.url).search}`, this.#publicUrl),
@@ -99,9 +86,13 @@ export class LoginRoutes {
       nonce: transaction.nonce,
       codeVerifier: transaction.codeVerifier,
     });
+    if (authorization !== undefined) {
+      const address = await this.#services.clientAuthorization.complete(authorization, login);
+      return address === undefined ? staleConsentPage() : seeOther(address);
+    }
     const record: LoginSession =
       transaction.repair === undefined ? await logins.start(login, { kind: "browser" }) : await logins.repair(transaction.repair, login);
-    const { all } = this.#cookies.readLogins(loginName(transaction.state), context.req.header("cookie"));
+    const { all } = this.#cookies.readLogins(loginCookieName(transaction.state), context.req.header("cookie"));
     const cookie = await this.#browserSessions.addLogin(open, record, all);
     const target = transaction.returnTo ?? new URL(`/s/${record.handle}`, this.#publicUrl).href;
     return seeOther(target, [this.#cookies.writeBrowser(cookie, browserSessionSeconds)]);
@@ -112,7 +103,7 @@ export class LoginRoutes {
     const { store, clock, audit, clientAddress } = this.#services;
     const state = context.req.query("state");
     const transaction = state === undefined || state === "" ? undefined : await store.loginTransactions.take(state, clock.now());
-    const { own } = this.#cookies.readLogins(loginName(state ?? ""), context.req.header("cookie"));
+    const { own } = this.#cookies.readLogins(loginCookieName(state ?? ""), context.req.header("cookie"));
     const isOurs = transaction !== undefined && own !== undefined && sha256(own) === transaction.browserBinding;
     if (isOurs) return transaction;
     const code = transaction === undefined ? "unknown_state" : "another_browser";
@@ -174,15 +165,6 @@ export class LoginRoutes {
     const repair = isOver ? undefined : context.req.query("repair");
     return repair !== undefined && isHandle(repair) ? `/login?repair=${repair}` : "/login";
   }
-
-  #redirectUri(): string {
-    return new URL("/login/callback", this.#publicUrl).href;
-  }
-}
-
-/** What a login's cookie is called after. The state itself is in addresses already; its hash tells nobody more. */
-function loginName(state: string): string {
-  return sha256(state).slice(0, 12);
 }
 
 function invalid(message: string): LatchkeyError {

@@ -20,6 +20,8 @@ export interface SessionJson {
   readonly lastFailure?: { readonly kind: string; readonly at: string } | undefined;
   readonly connections: number;
   readonly origin: string;
+  /** The MCP client that it was made for, by its own name. */
+  readonly client?: string | undefined;
   readonly revocation: string;
   /** A sentence, when this machine's clock and the authorization server's are far apart. */
   readonly clock?: string | undefined;
@@ -48,6 +50,7 @@ export function sessionJson(record: LoginSession, connections: number, clock?: s
       health.lastFailure === undefined ? undefined : { kind: health.lastFailure.kind, at: new Date(health.lastFailure.at).toISOString() },
     connections,
     origin: record.origin.kind,
+    client: record.origin.kind === "mcp_client" ? (record.origin.clientName ?? record.origin.clientId) : undefined,
     revocation: record.revocation,
     clock,
   };

@@ -3,9 +3,11 @@ import { getRequestListener, type HttpBindings } from "@hono/node-server";
 import { Hono } from "hono";
 import { loadConsole } from "../console/console-files.ts";
 import { asLatchkeyError, LatchkeyError } from "../errors.ts";
+import { AuthorizationServerPaths } from "./authorization-server-paths.ts";
 import { BrowserLogout } from "./browser-logout.ts";
 import { BrowserSessions } from "./browser-sessions.ts";
 import { canonicalAddress } from "./canonical-address.ts";
+import { ConsentRoutes } from "./consent-routes.ts";
 import { consoleRoutes } from "./console-routes.ts";
 import { Cookies } from "./cookies.ts";
 import { CsrfGuard } from "./csrf.ts";
@@ -17,6 +19,7 @@ import { ImportAccess } from "./import-access.ts";
 import { importRoute } from "./import-route.ts";
 import { keyRoutes } from "./key-routes.ts";
 import { LoginRoutes } from "./login-routes.ts";
+import { LoginStarts } from "./login-starts.ts";
 import { logoutRoute } from "./logout-route.ts";
 import { isOurFault, problemOf, problemResponse } from "./problem.ts";
 import type { Route, RouteContext } from "./route.ts";
@@ -31,8 +34,8 @@ export interface WebServerOptions {
 }
 
 /**
- * The handler of the web server: the check of Host and Origin first, then the MCP paths on node:http, then the routes of
- * login, logout, API, health and console. It never throws; what fails is answered with a problem document.
+ * The handler of the web server: the check of Host and Origin first, then the MCP paths and those of the authorization server of MCP
+ * clients on node:http, then the routes of login, logout, API, health and console. It never throws; what fails is answered with a problem document.
  */
 export function createWebApp(options: WebServerOptions): (request: IncomingMessage, response: ServerResponse) => void {
   const { services } = options;
@@ -41,13 +44,15 @@ export function createWebApp(options: WebServerOptions): (request: IncomingMessa
     overrideGlobalObjects: false,
     errorHandler: () => problemResponse(new LatchkeyError("invalid_request", "The address or the headers of the request are malformed.")),
   });
+  const authorization = new AuthorizationServerPaths(services.clientAuthorization, services.logger);
   return (request, response) => {
     const verdict = services.hostCheck(request);
     if (verdict.kind === "refused") return refuse(response, verdict.problem);
     const [pathname = "/"] = (request.url ?? "/").split("?");
     if (services.mcp.handles(pathname)) void services.mcp.handle(request, response);
-    // Foreign pages may call the MCP paths at most.
-    else if (verdict.origin === "cors") refuse(response, "Pages of this origin may call the MCP endpoint alone.");
+    else if (authorization.handles(pathname)) void authorization.handle(request, response, pathname, verdict.origin);
+    // Foreign pages may call the MCP paths and what a client needs to sign in at most.
+    else if (verdict.origin === "cors") refuse(response, "Pages of this origin may call the MCP endpoint and what belongs to it alone.");
     else void listener(request, response);
   };
 }
@@ -76,11 +81,13 @@ function allRoutes(settings: WebSettings, services: WebServices): readonly Route
   const guard = new CsrfGuard(publicUrl, services);
   const windows = new Windows(cookies, browserSessions, services.sessions, guard);
   const logout = new BrowserLogout(services, publicUrl);
+  const starts = new LoginStarts(services, publicUrl, cookies);
   const keyLimit = settings.keysPerLogin ?? 20;
   const importAccess = new ImportAccess(settings.importSecret, services);
   return [
     ...consoleRoutes(loadConsole(), { demo: services.demo !== undefined }),
-    ...new LoginRoutes(settings, services, { publicUrl, cookies, browserSessions, windows }).routes(),
+    ...new LoginRoutes(settings, services, { publicUrl, cookies, browserSessions, windows, starts }).routes(),
+    ...new ConsentRoutes(settings, services, { guard, starts }).routes(),
     logoutRoute(windows, logout),
     ...sessionRoutes(services, { windows, logout, importAccess }),
     importRoute(services, importAccess, keyLimit),

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Audit } from "../audit/audit.ts";
+import type { McpAuthorizationServer } from "../authorization-server/mcp-authorization-server.ts";
 import type { Clock } from "../clock.ts";
 import type { Logger } from "../logger.ts";
 import type { LoginSessionId } from "../session/login-session.ts";
@@ -67,6 +68,8 @@ export interface WebServices {
   readonly imports: Pick<Imports, "importLogin">;
   readonly logout: Pick<Logout, "end">;
   readonly loginServers: LoginServers;
+  /** Latchkey as the authorization server of MCP clients. */
+  readonly clientAuthorization: McpAuthorizationServer;
   readonly connectionsOf: (id: LoginSessionId) => number;
   /** Closes what was opened with a connection key, by its public id. */
   readonly closeConnectionsOfKey: (id: LoginSessionId, keyId: string) => void;

@@ -1,38 +1,25 @@
 import type { Server } from "@modelcontextprotocol/sdk/server/index.js";
-import {
-  type CallToolRequest,
-  type CallToolResult,
-  ErrorCode,
-  ListToolsRequestSchema,
-  type RequestId,
-} from "@modelcontextprotocol/sdk/types.js";
-import { asLatchkeyError, LatchkeyError } from "../errors.ts";
-import type { Logger } from "../logger.ts";
-import type { LoginSession, LoginSessionHandle } from "../session/login-session.ts";
-import type { CallHost } from "../tool/call-host.ts";
-import type { ToolContext, ToolResult, ToolTable } from "../tool/tool.ts";
+import { ErrorCode, ListToolsRequestSchema } from "@modelcontextprotocol/sdk/types.js";
+import type { LatchkeyError } from "../errors.ts";
+import type { LoginSession } from "../session/login-session.ts";
+import type { ToolTable } from "../tool/tool.ts";
 import { CallLaneServer } from "./call-lane-server.ts";
-import { type AccessTokens, ConnectionCallHost, type EndLoginSession, type SendProgress } from "./connection-call-host.ts";
+import type { SendProgress } from "./connection-call-host.ts";
 import { LoginPrompt } from "./login-prompt.ts";
-import type { Refusal, RunningCall, ServedConnection } from "./served-connection.ts";
-import { type CatalogEntry, createToolCatalog, type ToolCatalog } from "./tool-catalog.ts";
-import { toolErrorResult } from "./tool-errors.ts";
+import type { ModernServers } from "./modern-servers.ts";
+import { RpcError } from "./rpc-error.ts";
+import type { ServedConnection } from "./served-connection.ts";
+import { type ToolCallServices, ToolCalls } from "./tool-calls.ts";
+import { createToolCatalog, type ToolCatalog } from "./tool-catalog.ts";
+import type { CallAnswer } from "./tool-errors.ts";
 
-export interface ServerFactoryOptions {
+export interface ServerFactoryOptions extends ToolCallServices {
   readonly name: string;
   readonly title?: string | undefined;
   readonly version: string;
   /** Told to the client, which may tell its model. */
   readonly instructions?: string | undefined;
   readonly tools: ToolTable;
-  readonly createContext: (host: CallHost) => ToolContext;
-  readonly tokens: AccessTokens;
-  readonly endLoginSession: EndLoginSession;
-  /** Where the user signs in, to repair this login session or, without a handle, for a new one; undefined: there is no such page. */
-  readonly loginLink: (repair: LoginSessionHandle | undefined) => string | undefined;
-  /** `login_required` or `login_ended`, with the reason in words, for a login session that serves nothing any more. */
-  readonly deadLoginError: (login: LoginSession) => LatchkeyError;
-  readonly logger: Logger;
 }
 
 /** Makes the MCP servers of connections from one tool table. */
@@ -40,8 +27,10 @@ export interface ServerFactory {
   /** A server of this connection alone (B2). What servers share is immutable. */
   create(connection: ServedConnection): Server;
   /** The answer to a tool call that `error` ended from outside. */
-  failedCall(error: LatchkeyError, login: LoginSession | undefined): CallToolResult;
+  failedCall(error: LatchkeyError, login: LoginSession | undefined): CallAnswer;
   deadLoginError(login: LoginSession): LatchkeyError;
+  /** The servers of the modern era, from the same tools. Its SDK is loaded when it is first asked for. */
+  modern(): Promise<ModernServers>;
 }
 
 /**
@@ -49,16 +38,20 @@ export interface ServerFactory {
  * Throws LatchkeyError `configuration_invalid` for a tool whose schema cannot be compiled.
  */
 export function createServerFactory(options: ServerFactoryOptions): ServerFactory {
-  return new SdkServerFactory(options, createToolCatalog(options.tools));
+  const catalog = createToolCatalog(options.tools);
+  return new SdkServerFactory(options, catalog, new ToolCalls(options, catalog));
 }
 
 class SdkServerFactory implements ServerFactory {
   readonly #options: ServerFactoryOptions;
   readonly #catalog: ToolCatalog;
+  readonly #calls: ToolCalls;
+  #modern: Promise<ModernServers> | undefined;
 
-  constructor(options: ServerFactoryOptions, catalog: ToolCatalog) {
+  constructor(options: ServerFactoryOptions, catalog: ToolCatalog, calls: ToolCalls) {
     this.#options = options;
     this.#catalog = catalog;
+    this.#calls = calls;
   }
 
   create(connection: ServedConnection): Server {
@@ -74,114 +67,50 @@ class SdkServerFactory implements ServerFactory {
     const prompt = new LoginPrompt(server);
     server.onerror = (error) => logger.debug("An MCP message could not be processed.", { error, connection: connection.label });
     server.setRequestHandler(ListToolsRequestSchema, () => this.#catalog.list);
-    server.setCallHandler(async (request, id, notify) => {
-      const call = connection.call(id);
+    server.setCallHandler(async (request, requestId, notify) => {
+      const call = connection.call(requestId);
       // Cancelled before it began: nobody gets this.
       if (call === undefined || !call.isOpen) return { content: [] };
-      const token = request.params._meta?.progressToken;
-      const sendProgress: SendProgress | undefined =
-        token === undefined
-          ? undefined
-          : (progress, total, message) => {
-              const params = {
-                progressToken: token,
-                progress,
-                ...(total === undefined ? {} : { total }),
-                ...(message === undefined ? {} : { message }),
-              };
-              notify({ method: "notifications/progress", params }).catch(() => {
-                // The client is gone: nobody is left to tell.
-              });
-            };
-      return this.#call(connection, prompt, request, id, call, sendProgress);
+      const { name: tool, arguments: args = {}, _meta: meta } = request.params;
+      const sendProgress = progressSender(meta?.progressToken, notify);
+      const answer = await this.#calls.run({ connection, call, requestId, name: tool, args, sendProgress, prompt });
+      if (answer === undefined) throw new RpcError(ErrorCode.InvalidParams, `Unknown tool: ${tool}`);
+      return answer;
     });
     return server;
   }
 
-  failedCall(error: LatchkeyError, login: LoginSession | undefined): CallToolResult {
-    return toolErrorResult(error, this.#loginUrl(error, login));
+  modern(): Promise<ModernServers> {
+    this.#modern ??= import("./modern-servers.ts").then(
+      ({ ModernServers }) => new ModernServers(this.#options, this.#catalog, this.#calls),
+    );
+    return this.#modern;
+  }
+
+  failedCall(error: LatchkeyError, login: LoginSession | undefined): CallAnswer {
+    return this.#calls.failedCall(error, login);
   }
 
   deadLoginError(login: LoginSession): LatchkeyError {
-    return this.#options.deadLoginError(login);
-  }
-
-  /** What has ended cannot be repaired: there the link is that of a new sign-in. */
-  #loginUrl(error: LatchkeyError, login: LoginSession | undefined): string | undefined {
-    if (error.code === "login_required") return this.#options.loginLink(login?.handle);
-    return error.code === "login_ended" ? this.#options.loginLink(undefined) : undefined;
-  }
-
-  async #call(
-    connection: ServedConnection,
-    prompt: LoginPrompt,
-    request: CallToolRequest,
-    requestId: RequestId,
-    call: RunningCall,
-    sendProgress: SendProgress | undefined,
-  ): Promise<CallToolResult> {
-    const { name, arguments: args = {} } = request.params;
-    const entry = this.#catalog.entries.get(name);
-    if (entry === undefined) throw new RpcError(ErrorCode.InvalidParams, `Unknown tool: ${name}`);
-    if (connection.admit !== undefined) {
-      const refused = this.#refuse(await connection.admit(name), prompt);
-      if (refused !== undefined || !call.isOpen) return refused ?? { content: [] };
-    }
-    const { login } = connection;
-    // Only a stdio connection outlives its login session; the others are closed by now.
-    if (login.current().state === "ended") return this.failedCall(this.deadLoginError(login.current()), login.current());
-    const problems = entry.checkArguments(args);
-    if (problems !== undefined)
-      return toolErrorResult(new LatchkeyError("invalid_request", `The arguments of ${name} do not match its input schema: ${problems}.`));
-    const { tokens, endLoginSession, createContext, logger } = this.#options;
-    const host = new ConnectionCallHost({ toolName: name, connection, call, tokens, endLoginSession, sendProgress, logger });
-    try {
-      return checkedResult(entry, await entry.tool.run(args, createContext(host)));
-    } catch (thrown) {
-      const error = asLatchkeyError(thrown);
-      // An aborted call has its answer already; what its tool throws afterwards is no news.
-      if (!call.signal.aborted) this.#report(error, name, connection, requestId);
-      const needsLogin = error.code === "login_required" || error.code === "login_ended";
-      const refused = needsLogin && !call.signal.aborted ? this.#refuse(await connection.admit?.(name), prompt) : undefined;
-      if (refused !== undefined) return refused;
-      const { state, epoch, handle } = login.current();
-      if (needsLogin && state === "login_required") prompt.ask(`${handle} ${epoch}`, this.#options.loginLink(handle));
-      return this.failedCall(error, login.current());
-    }
-  }
-
-  #refuse(refusal: Refusal | undefined, prompt: LoginPrompt): CallToolResult | undefined {
-    if (refusal === undefined) return undefined;
-    prompt.ask(refusal.loginUrl ?? "", refusal.loginUrl, refusal.signedIn);
-    return toolErrorResult(refusal.error, refusal.loginUrl);
-  }
-
-  #report(error: LatchkeyError, tool: string, connection: ServedConnection, requestId: RequestId): void {
-    const fields = { tool, code: error.code, login: connection.login.current().handle, connection: connection.label, request: requestId };
-    if (error.code === "internal_error") this.#options.logger.error("A tool failed.", { ...fields, error });
-    else this.#options.logger.info("A tool call ended with an error.", fields);
+    return this.#calls.deadLoginError(login);
   }
 }
 
-/** A JSON-RPC error. The SDK's own class writes its code into the message, and its client does so again. */
-class RpcError extends Error {
-  readonly code: number;
-
-  constructor(code: number, message: string) {
-    super(message);
-    this.code = code;
-  }
-}
-
-function checkedResult(entry: CatalogEntry, result: ToolResult): CallToolResult {
-  const problems = result.isError ? undefined : entry.checkStructured?.(result.structured);
-  if (problems !== undefined)
-    throw new LatchkeyError("internal_error", `The answer of ${entry.tool.name} does not match its own output schema.`, {
-      cause: new Error(problems),
+/** Undefined: the client did not ask for progress. */
+function progressSender(
+  progressToken: string | number | undefined,
+  notify: Parameters<Parameters<CallLaneServer["setCallHandler"]>[0]>[2],
+): SendProgress | undefined {
+  if (progressToken === undefined) return undefined;
+  return (progress, total, message) => {
+    const params = {
+      progressToken,
+      progress,
+      ...(total === undefined ? {} : { total }),
+      ...(message === undefined ? {} : { message }),
+    };
+    notify({ method: "notifications/progress", params }).catch(() => {
+      // The client is gone: nobody is left to tell.
     });
-  return {
-    content: result.content.map((part) => ({ ...part })),
-    ...(result.structured === undefined ? {} : { structuredContent: { ...result.structured } }),
-    ...(result.isError === undefined ? {} : { isError: result.isError }),
   };
 }

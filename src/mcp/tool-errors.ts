@@ -1,5 +1,13 @@
-import type { CallToolResult } from "@modelcontextprotocol/sdk/types.js";
 import type { LatchkeyError } from "../errors.ts";
+import type { ToolContent } from "../tool/tool.ts";
+
+/** What a tool call is answered with: a CallToolResult of either era. A type and no interface, so that it passes for both. */
+export type CallAnswer = {
+  content: ToolContent[];
+  structuredContent?: Record<string, unknown>;
+  isError?: boolean;
+  _meta?: Record<string, unknown>;
+};
 
 /** Where a tool error carries its machine-readable form: `{ code, retryable, retryAfterSeconds?, loginUrl?, ...details }`. */
 const errorMetaKey = "latchkey/error";
@@ -9,7 +17,7 @@ const errorMetaKey = "latchkey/error";
  * programs: the same under `_meta["latchkey/error"]`. No structured content: that has the tool's own output schema.
  * `loginUrl`: where the user signs in again.
  */
-export function toolErrorResult(error: LatchkeyError, loginUrl?: string): CallToolResult {
+export function toolErrorResult(error: LatchkeyError, loginUrl?: string): CallAnswer {
   const { code, message, retryable, retryAfterSeconds, details } = error;
   const lines = [message];
   if (loginUrl !== undefined) lines.push(`Sign in here: ${loginUrl}`);

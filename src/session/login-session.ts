@@ -106,7 +106,7 @@ export interface Observed {
 export type LoginSessionState = "live" | "refreshing" | "uncertain" | "login_required" | "ended";
 
 export type LoginRequiredReason = "grant_dead" | "lost_reply" | "refused" | "identity" | "idle" | "absolute_limit";
-export type EndedReason = "logout" | "backchannel_logout" | "administrator" | "import_owner";
+export type EndedReason = "logout" | "backchannel_logout" | "administrator" | "import_owner" | "grant_ended";
 
 /** A token that is still to be revoked (RFC 7009). */
 export interface RevocationDebt {
@@ -138,7 +138,9 @@ export type LoginOrigin =
   | { readonly kind: "browser" }
   | { readonly kind: "import" }
   | { readonly kind: "demo" }
-  | { readonly kind: "local"; readonly profile: string };
+  | { readonly kind: "local"; readonly profile: string }
+  /** An MCP client that the user consented to; the name is its own word. */
+  | { readonly kind: "mcp_client"; readonly clientId: string; readonly clientName?: string | undefined };
 
 /**
  * One sign-in of one user at one authorization server: one refresh-token family. Immutable; replaced whole by

@@ -11,6 +11,8 @@ export interface LoginTransaction {
   readonly browserBinding: string;
   /** The login session to repair, if this login is one. */
   readonly repair?: LoginSessionHandle | undefined;
+  /** The authorization request of an MCP client that this sign-in is for; the user has consented. */
+  readonly authorization?: string | undefined;
   /** A path on our own origin to go to afterwards. */
   readonly returnTo?: string | undefined;
   readonly expiresAt: number;

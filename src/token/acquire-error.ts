@@ -14,6 +14,7 @@ const reasons: Readonly<Record<LoginRequiredReason | EndedReason, string>> = {
   backchannel_logout: "the authorization server signed the user out",
   administrator: "an administrator ended it",
   import_owner: "the application that brought it in ended it",
+  grant_ended: "the access of the application that it was made for has ended",
 };
 
 /** Why a login session serves nothing any more, in words for a person. */

@@ -58,10 +58,19 @@ export type OpenOutcome =
   | { readonly kind: "opened"; readonly connection: Connection }
   /** The login session has ended, or there is none. */
   | { readonly kind: "login_ended" }
+  /** The login session needs a new sign-in, and the credential is one that a client can sign in again with. */
+  | { readonly kind: "login_required" }
   /** The connection key was removed meanwhile. */
   | { readonly kind: "key_removed" }
   | { readonly kind: "full" | "login_session_full"; readonly retryAfterSeconds: number }
   | { readonly kind: "closing" };
+
+/** Connections that somebody else keeps: the single requests of the modern era. */
+export interface OtherConnections {
+  countByLoginSession(id: LoginSessionId): number;
+  closeByKey(id: LoginSessionId, keyId: string): void;
+  abortCalls(id: LoginSessionId): void;
+}
 
 /**
  * All connections of this process, by id and by login session. It opens them within the limits, follows the login
@@ -78,6 +87,7 @@ export class ConnectionRegistry {
   readonly #clientsSeen = new ClientsSeen();
   readonly #removedKeys = new RemovedKeys();
   readonly #stopFollowing: () => void;
+  #others: OtherConnections | undefined;
   #opening = 0;
   #opened = 0;
   #tickNumber = 0;
@@ -96,8 +106,13 @@ export class ConnectionRegistry {
     return this.#byId.size;
   }
 
+  /** From now on it speaks for these too. */
+  join(others: OtherConnections): void {
+    this.#others = others;
+  }
+
   countByLoginSession(id: LoginSessionId): number {
-    return this.#byLoginSession.get(id)?.size ?? 0;
+    return (this.#byLoginSession.get(id)?.size ?? 0) + (this.#others?.countByLoginSession(id) ?? 0);
   }
 
   /** The clients on connections of a login session in the last 15 minutes, closed ones included; the latest first. */
@@ -199,17 +214,19 @@ export class ConnectionRegistry {
   closeByKey(id: LoginSessionId, keyId: string): void {
     this.#removedKeys.add(id, keyId, this.#options.clock.monotonic());
     for (const connection of [...(this.#byLoginSession.get(id) ?? [])]) if (connection.hasUsedKey(keyId)) connection.close("key_removed");
+    this.#others?.closeByKey(id, keyId);
     this.#arm();
   }
 
   /** Aborts what runs for a login session that could not be ended; its connections stay. */
   abortCalls(id: LoginSessionId): void {
     for (const connection of [...(this.#byLoginSession.get(id) ?? [])]) connection.signOutFailed();
+    this.#others?.abortCalls(id);
   }
 
   /** Whether the credential's key was removed here a short time ago: the request that brings it was authenticated before. */
-  isKeyRemoved({ loginSessionId, keyId }: Credential): boolean {
-    return this.#removedKeys.has(loginSessionId, keyId);
+  isKeyRemoved(credential: Credential): boolean {
+    return credential.kind === "connection_key" && this.#removedKeys.has(credential.loginSessionId, credential.keyId);
   }
 
   /** Opens nothing any more, and waits until every running call is answered, or the time is up. */
@@ -235,7 +252,8 @@ export class ConnectionRegistry {
     if (this.#isClosing) return { kind: "closing" };
     if (login.state === "ended" && request.survivesEnd !== true) return { kind: "login_ended" };
     if (request.credential !== undefined && this.isKeyRemoved(request.credential)) return { kind: "key_removed" };
-    if (this.countByLoginSession(login.id) < this.#settings.maxConnectionsPerLoginSession) return undefined;
+    if (login.state === "login_required" && request.credential?.kind === "access_token") return { kind: "login_required" };
+    if ((this.#byLoginSession.get(login.id)?.size ?? 0) < this.#settings.maxConnectionsPerLoginSession) return undefined;
     const idle = [...(this.#byLoginSession.get(login.id) ?? [])].filter((connection) => !connection.isActive);
     const [longestIdle] = idle.sort((a, b) => a.lastActiveAt - b.lastActiveAt);
     if (longestIdle !== undefined) {

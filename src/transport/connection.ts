@@ -93,7 +93,7 @@ export class Connection implements ServedConnection {
     this.admit = options.admit;
     this.#login = login;
     this.#credentialExpiresAt = credential?.expiresAt ?? Number.POSITIVE_INFINITY;
-    if (credential !== undefined) this.#keyIds.add(credential.keyId);
+    if (credential?.kind === "connection_key") this.#keyIds.add(credential.keyId);
     this.#lastActiveAt = clock.monotonic();
     this.#lastSeenAt = clock.now();
     this.#sdk = {
@@ -169,7 +169,7 @@ export class Connection implements ServedConnection {
   /** A request of this login session was authenticated: renews the right to open streams, and counts as use. */
   accept(credential: Credential | undefined): void {
     const { clock } = this.#options;
-    if (credential !== undefined) this.#keyIds.add(credential.keyId);
+    if (credential?.kind === "connection_key") this.#keyIds.add(credential.keyId);
     // The later one: a request with the older credential may arrive after one with the newer.
     this.#credentialExpiresAt = Math.max(this.#credentialExpiresAt, credential?.expiresAt ?? Number.POSITIVE_INFINITY);
     this.#lastActiveAt = clock.monotonic();

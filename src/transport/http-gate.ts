@@ -18,13 +18,16 @@ export interface HttpGateOptions {
   readonly registry: ConnectionRegistry;
   readonly authenticator: Authenticator;
   readonly loginSessions: { get(id: LoginSessionId): Promise<LoginSession | undefined> };
-  /** Where OAuth clients find out how to sign in (RFC 9728). */
-  readonly resourceMetadataUrl?: string | undefined;
+  /** What a client that was refused at this path is told of how to sign in. Undefined: nothing. */
+  readonly challenge?: Challenge | undefined;
   readonly maxBodyBytes: number;
   readonly clientAddress: ClientAddress;
   readonly logger: Logger;
   readonly audit: Audit;
 }
+
+/** Where OAuth clients find out how to sign in (RFC 9728, section 5.1), and the scope that they have to ask for. */
+export type Challenge = (path: string) => { readonly resourceMetadata: string; readonly scope: string };
 
 const jsonContent = /^application\/json\s*(;|$)/i;
 
@@ -46,10 +49,10 @@ export class HttpGate {
         case "authenticated":
           return authentication.credential;
         case "missing":
-          this.#unauthorized(response, undefined);
+          this.#unauthorized(request, response, undefined);
           return undefined;
         case "invalid":
-          this.#unauthorized(response, authentication.problem);
+          this.#unauthorized(request, response, authentication.problem);
           return undefined;
       }
     } catch (error) {
@@ -85,21 +88,16 @@ export class HttpGate {
         address: this.#options.clientAddress(request),
       });
     if (response.headersSent) return undefined;
-    if (presenter === undefined || presenter.state === "ended") this.#unauthorized(response, endedProblem);
+    if (presenter === undefined || presenter.state === "ended") this.#unauthorized(request, response, endedProblem);
     else this.#notFound(response);
     return undefined;
   }
 
   /** False, and answered: the connection has closed since it was found, or the key was removed since the request came. */
-  stillOpen(connection: Connection, { response, credential }: McpRequest): boolean {
-    if (this.#options.registry.isKeyRemoved(credential)) {
-      this.#unauthorized(response, removedProblem);
-      return false;
-    }
-    const isEnded = connection.login.current().state === "ended";
-    if (connection.isOpen && !isEnded) return true;
-    if (isEnded) this.#unauthorized(response, endedProblem);
-    else this.#notFound(response);
+  stillOpen(connection: Connection, mcp: McpRequest): boolean {
+    if (!this.mayUse(connection.login.current(), mcp)) return false;
+    if (connection.isOpen) return true;
+    this.#notFound(mcp.response);
     return false;
   }
 
@@ -117,34 +115,19 @@ export class HttpGate {
         case "opened":
           return outcome.connection;
         case "login_ended":
-          this.#unauthorized(response, endedProblem);
+          this.#unauthorized(request, response, endedProblem);
+          return undefined;
+        case "login_required":
+          this.#unauthorized(request, response, requiredProblem);
           return undefined;
         case "key_removed":
-          this.#unauthorized(response, removedProblem);
+          this.#unauthorized(request, response, removedProblem);
           return undefined;
         case "full":
-          sendProblem(
-            response,
-            {
-              status: 503,
-              title: "Service Unavailable",
-              code: "rate_limited",
-              detail: "This server has as many connections as it takes. Try again later.",
-            },
-            { "retry-after": String(outcome.retryAfterSeconds) },
-          );
+          this.full(response, outcome.retryAfterSeconds);
           return undefined;
         case "login_session_full":
-          sendProblem(
-            response,
-            {
-              status: 429,
-              title: "Too Many Requests",
-              code: "rate_limited",
-              detail: "This login session has as many connections in use as it may have. Close one.",
-            },
-            { "retry-after": String(outcome.retryAfterSeconds) },
-          );
+          this.loginSessionFull(response, outcome.retryAfterSeconds);
           return undefined;
         case "closing":
           this.shuttingDown(response);
@@ -156,11 +139,14 @@ export class HttpGate {
     }
   }
 
-  /** The body's size, type and JSON are checked. */
-  async readMessages({
-    request,
-    response,
-  }: McpRequest): Promise<{ readonly messages: readonly ClientMessage[]; readonly isBatch: boolean } | undefined> {
+  /** The body's size and JSON are checked. */
+  async readMessages(mcp: McpRequest): Promise<{ readonly messages: readonly ClientMessage[]; readonly isBatch: boolean } | undefined> {
+    const text = await this.readText(mcp);
+    return text === undefined ? undefined : this.parse(mcp, text);
+  }
+
+  /** The body, within the limit. */
+  async readText({ request, response }: McpRequest): Promise<string | undefined> {
     const { maxBodyBytes } = this.#options;
     const body = await readBody(request, maxBodyBytes);
     switch (body.kind) {
@@ -175,13 +161,16 @@ export class HttpGate {
           detail: `A message may have at most ${maxBodyBytes} bytes (${describeMiB(maxBodyBytes)}). This one is larger and was not read.`,
         });
         return undefined;
-      case "text": {
-        const parsed: ParsedMessages = parseMessages(body.text);
-        if (parsed.kind === "messages") return parsed;
-        sendRpcError(response, 400, { id: parsed.id, rpcCode: parsed.code, message: parsed.problem, code: "invalid_request" });
-        return undefined;
-      }
+      case "text":
+        return body.text;
     }
+  }
+
+  parse({ response }: McpRequest, text: string): { readonly messages: readonly ClientMessage[]; readonly isBatch: boolean } | undefined {
+    const parsed: ParsedMessages = parseMessages(text);
+    if (parsed.kind === "messages") return parsed;
+    sendRpcError(response, 400, { id: parsed.id, rpcCode: parsed.code, message: parsed.problem, code: "invalid_request" });
+    return undefined;
   }
 
   /** Whether the request says that its body is JSON. */
@@ -212,6 +201,47 @@ export class HttpGate {
     return false;
   }
 
+  full(response: ServerResponse, retryAfterSeconds: number): void {
+    sendProblem(
+      response,
+      {
+        status: 503,
+        title: "Service Unavailable",
+        code: "rate_limited",
+        detail: "This server has as many connections as it takes. Try again later.",
+      },
+      { "retry-after": String(retryAfterSeconds) },
+    );
+  }
+
+  loginSessionFull(response: ServerResponse, retryAfterSeconds: number): void {
+    sendProblem(
+      response,
+      {
+        status: 429,
+        title: "Too Many Requests",
+        code: "rate_limited",
+        detail: "This login session has as many connections in use as it may have. Close one.",
+      },
+      { "retry-after": String(retryAfterSeconds) },
+    );
+  }
+
+  /** False, and answered: a login session in this state takes no request of this credential, or the key was removed meanwhile. */
+  mayUse(login: LoginSession | undefined, { request, response, credential }: McpRequest): login is LoginSession {
+    if (this.#options.registry.isKeyRemoved(credential)) this.#unauthorized(request, response, removedProblem);
+    else if (login === undefined || login.state === "ended") this.#unauthorized(request, response, endedProblem);
+    // Such a client can sign in again by itself: a tool error would only tell its user to.
+    else if (login.state === "login_required" && credential.kind === "access_token") this.#unauthorized(request, response, requiredProblem);
+    else return true;
+    return false;
+  }
+
+  /** The store could not be asked, or something else went wrong on the way. */
+  unavailable(response: ServerResponse, thrown: unknown): void {
+    this.#unavailable(response, thrown);
+  }
+
   shuttingDown(response: ServerResponse): void {
     sendProblem(
       response,
@@ -229,13 +259,16 @@ export class HttpGate {
   }
 
   /** 401 with the challenge of RFC 6750, section 3: `error` only when there was a credential. */
-  #unauthorized(response: ServerResponse, problem: string | undefined): void {
-    const { resourceMetadataUrl } = this.#options;
+  #unauthorized(request: IncomingMessage, response: ServerResponse, problem: string | undefined): void {
+    const [path = ""] = (request.url ?? "").split("?");
+    const challenge = this.#options.challenge?.(path);
     const parts = ['realm="latchkey"'];
     if (problem !== undefined)
       parts.push('error="invalid_token"', `error_description="${problem.replaceAll(/[^\x20-\x21\x23-\x5b\x5d-\x7e]/g, " ")}"`);
-    if (resourceMetadataUrl !== undefined) parts.push(`resource_metadata="${resourceMetadataUrl}"`);
-    const detail = problem ?? "This server needs a credential: send Authorization: Bearer with a connection key of a signed-in user.";
+    if (challenge !== undefined) parts.push(`resource_metadata="${challenge.resourceMetadata}"`, `scope="${challenge.scope}"`);
+    const detail =
+      problem ??
+      "This server needs a credential: sign in as its protected resource metadata says, or send Authorization: Bearer with a connection key of a signed-in user.";
     sendProblem(
       response,
       { status: 401, title: "Unauthorized", code: "unauthorized", detail },
@@ -264,6 +297,7 @@ export class HttpGate {
 }
 
 const removedProblem = "This connection key was removed.";
+const requiredProblem = "The login session of this credential needs a new sign-in.";
 const endedProblem = "The login session of this credential has ended. Sign in again.";
 
 function describeMiB(bytes: number): string {

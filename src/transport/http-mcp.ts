@@ -8,8 +8,9 @@ import { type ClientAddress, createClientAddress } from "./client-address.ts";
 import type { ConnectionRegistry } from "./connection-registry.ts";
 import type { HostCheck } from "./host-check.ts";
 import { sendEmpty, sendProblem } from "./http-answers.ts";
-import { HttpGate } from "./http-gate.ts";
+import { type Challenge, HttpGate } from "./http-gate.ts";
 import type { HttpTransport } from "./http-transport.ts";
+import { ModernHttp, type ModernHttpOptions } from "./modern-http.ts";
 import { Sse } from "./sse.ts";
 import { StreamableHttp } from "./streamable-http.ts";
 
@@ -20,8 +21,8 @@ export interface McpHttpSettings {
   readonly streamLimitBytes: number;
   /** How long `close` waits for running calls. */
   readonly drainSeconds: number;
-  /** Where OAuth clients find out how to sign in (RFC 9728). Undefined: not offered. */
-  readonly resourceMetadataUrl?: string | undefined;
+  /** What a client that was refused at this path is told of how to sign in. Undefined: nothing. */
+  readonly challenge?: Challenge | undefined;
 }
 
 const defaultMcpHttpSettings: McpHttpSettings = {
@@ -41,6 +42,8 @@ export interface McpHttpOptions {
   readonly logger: Logger;
   readonly audit: Audit;
   readonly settings?: Partial<McpHttpSettings> | undefined;
+  /** The servers of the modern era; undefined: it is not served. */
+  readonly modern?: Pick<ModernHttpOptions, "servers" | "maxExchanges" | "maxExchangesPerLoginSession"> | undefined;
   /** Other transports than the two of the legacy era. */
   readonly transports?: readonly HttpTransport[] | undefined;
 }
@@ -48,7 +51,8 @@ export interface McpHttpOptions {
 /** What a page of a configured foreign origin may send and read on `/mcp`. */
 const preflightHeaders = {
   "access-control-allow-methods": "GET, POST, DELETE",
-  "access-control-allow-headers": "authorization, content-type, accept, mcp-session-id, mcp-protocol-version, last-event-id",
+  "access-control-allow-headers":
+    "authorization, content-type, accept, mcp-session-id, mcp-protocol-version, mcp-method, mcp-name, last-event-id",
   "access-control-max-age": "7200",
 };
 
@@ -61,17 +65,21 @@ export class McpHttp {
   readonly #settings: McpHttpSettings;
   readonly #gate: HttpGate;
   readonly #routes = new Map<string, { readonly transport: HttpTransport; readonly methods: readonly string[] }>();
+  readonly #modern: ModernHttp | undefined;
   #isClosing = false;
 
   constructor(options: McpHttpOptions) {
     const { registry, authenticator, loginSessions, clock, logger, audit } = options;
     this.#options = options;
     this.#settings = { ...defaultMcpHttpSettings, ...options.settings };
-    const { maxBodyBytes, streamLimitBytes, resourceMetadataUrl } = this.#settings;
+    const { maxBodyBytes, streamLimitBytes, challenge } = this.#settings;
     const clientAddress = options.clientAddress ?? createClientAddress([]);
-    const gate = new HttpGate({ registry, authenticator, loginSessions, resourceMetadataUrl, maxBodyBytes, clientAddress, logger, audit });
+    const gate = new HttpGate({ registry, authenticator, loginSessions, challenge, maxBodyBytes, clientAddress, logger, audit });
     this.#gate = gate;
-    const own = [new StreamableHttp({ gate, clock, logger, streamLimitBytes }), new Sse({ gate, logger, streamLimitBytes })];
+    const modern =
+      options.modern === undefined ? undefined : new ModernHttp({ ...options.modern, registry, gate, loginSessions, clock, logger });
+    this.#modern = modern;
+    const own = [new StreamableHttp({ gate, clock, logger, streamLimitBytes, modern }), new Sse({ gate, logger, streamLimitBytes })];
     for (const transport of options.transports ?? own)
       for (const [path, methods] of transport.routes) this.#routes.set(path, { transport, methods });
   }
@@ -101,7 +109,8 @@ export class McpHttp {
   /** Takes nothing new, lets running calls finish for `drainSeconds`, then closes all connections. */
   async close(): Promise<void> {
     this.#isClosing = true;
-    await this.#options.registry.drain(this.#settings.drainSeconds * 1000);
+    const limitMs = this.#settings.drainSeconds * 1000;
+    await Promise.all([this.#options.registry.drain(limitMs), this.#modern?.close(limitMs)]);
     this.#options.registry.close();
   }
 

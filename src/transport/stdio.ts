@@ -47,6 +47,7 @@ export async function serveStdio(options: StdioOptions): Promise<void> {
   });
   switch (outcome.kind) {
     case "login_ended":
+    case "login_required":
     case "key_removed":
       throw new LatchkeyError("login_ended", "There is no such login session. Sign in first.");
     case "full":

@@ -6,6 +6,7 @@ import { sendEmpty, sendProblem, sendRpcError } from "./http-answers.ts";
 import type { HttpGate } from "./http-gate.ts";
 import type { HttpTransport, McpRequest } from "./http-transport.ts";
 import { type ClientMessage, rpcCodes } from "./message.ts";
+import { firstModernRevision, type ModernHttp } from "./modern-http.ts";
 import type { AcceptedAnswers } from "./post-exchange.ts";
 import { StreamableHttpWire } from "./streamable-http-wire.ts";
 
@@ -15,6 +16,8 @@ export interface StreamableHttpOptions {
   readonly logger: Logger;
   /** As many bytes may wait for a slow reader of one stream. */
   readonly streamLimitBytes: number;
+  /** The modern era, which shares the address; undefined: it is not served. */
+  readonly modern?: ModernHttp | undefined;
 }
 
 /** The one revision whose clients may send several messages at once. */
@@ -36,6 +39,12 @@ export class StreamableHttp implements HttpTransport {
   }
 
   async handle(mcp: McpRequest): Promise<void> {
+    if (this.#options.modern !== undefined && mcp.request.method !== "POST" && isModern(mcp))
+      return sendProblem(
+        mcp.response,
+        { status: 405, title: "Method Not Allowed", code: "invalid_request", detail: "In this revision of MCP there is POST alone." },
+        { allow: "POST" },
+      );
     switch (mcp.request.method) {
       case "POST":
         return this.#post(mcp);
@@ -67,10 +76,15 @@ export class StreamableHttp implements HttpTransport {
     this.#deliver(mcp, connection, messages, accepts, isBatch);
   }
 
-  /** A POST without a connection: `initialize`, alone, opens one. */
+  /** A POST without a connection: it is of the modern era, or `initialize`, alone, which opens one. */
   async #initialize(mcp: McpRequest, accepts: AcceptedAnswers): Promise<void> {
     const { response } = mcp;
-    const body = await this.#options.gate.readMessages(mcp);
+    const { gate, modern } = this.#options;
+    const text = await gate.readText(mcp);
+    if (text === undefined) return;
+    const value = modern === undefined ? undefined : parseJson(text);
+    if (modern !== undefined && value !== undefined && (await modern.takes(mcp, text, value))) return modern.handle(mcp, value);
+    const body = gate.parse(mcp, text);
     if (body === undefined) return;
     const [first] = body.messages;
     const isInitialize = body.messages.some(({ kind, message }) => kind === "request" && message.method === "initialize");
@@ -175,6 +189,14 @@ export class StreamableHttp implements HttpTransport {
   }
 }
 
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 function sessionId({ request }: McpRequest): string | undefined {
   const value = request.headers["mcp-session-id"];
   return typeof value === "string" && value !== "" ? value : undefined;
@@ -198,6 +220,12 @@ function acceptedAnswers({ request }: McpRequest): AcceptedAnswers {
 
 function notAcceptable({ response }: McpRequest, detail: string): void {
   sendProblem(response, { status: 406, title: "Not Acceptable", code: "invalid_request", detail });
+}
+
+/** By its header: the names of revisions are dates. */
+function isModern({ request }: McpRequest): boolean {
+  const version = request.headers["mcp-protocol-version"];
+  return typeof version === "string" && version >= firstModernRevision && request.headers["mcp-session-id"] === undefined;
 }
 
 /** No header at all is common, and fine. */

@@ -1,5 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { McpAuthorizationServer } from "../../src/authorization-server/mcp-authorization-server.ts";
 import { isHandle } from "../../src/http/handle.ts";
+import { htmlDocument } from "../../src/http/html-page.ts";
 import { listen } from "../../src/http/listen.ts";
 import { createWebApp } from "../../src/http/web-server.ts";
 import type { DemoControls, LoginServers, WebSettings } from "../../src/http/web-services.ts";
@@ -85,6 +87,19 @@ export async function startWebBench(options: WebBenchOptions = {}): Promise<WebB
       imports: replica.imports,
       logout: replica.logout,
       loginServers,
+      clientAuthorization: new McpAuthorizationServer({
+        publicUrl: listener.url,
+        records: store.authorizationServerRecords,
+        usedIds: store.usedIds,
+        sessions: replica.core.sessions,
+        logins: replica.logins,
+        logout: replica.logout,
+        lifetimes: { accessTokenSeconds: 300, refreshTokenSeconds: 3600 },
+        clock,
+        logger: options.logger ?? replica.core.logger,
+        audit: replica.core.audit,
+        errorPage: (problem, code) => htmlDocument({ title: code, text: [problem], links: [] }),
+      }),
       connectionsOf: (id) => connections.get(id) ?? 0,
       closeConnectionsOfKey: (_id, keyId) => void closedKeys.push(keyId),
       mcp: {

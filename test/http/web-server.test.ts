@@ -83,7 +83,7 @@ describe("what cannot be served", () => {
     const page = await browser.get("/nothing", { accept: "text/html,*/*" });
     expect(page.status).toBe(404);
     expect(page.headers.get("content-type")).toContain("text/html");
-    expect((await browser.get("/.well-known/oauth-protected-resource")).status).toBe(404);
+    expect((await browser.get("/.well-known/openid-configuration")).status).toBe(404);
   });
 
   it("says which methods a path has", async () => {

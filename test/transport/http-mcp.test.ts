@@ -71,7 +71,11 @@ describe("CORS", () => {
 
 describe("a request that cannot be authenticated", () => {
   test("is told where to sign in, when that is known", async () => {
-    await begin({ http: { resourceMetadataUrl: "https://mcp.example/.well-known/oauth-protected-resource/mcp" } });
+    await begin({
+      http: {
+        challenge: (path) => ({ resourceMetadata: `https://mcp.example/.well-known/oauth-protected-resource${path}`, scope: "mcp" }),
+      },
+    });
     const { headers: answered } = await bench.raw("POST", "/mcp", { "content-type": "application/json" }, message);
     expect(answered.join("\n")).toContain('resource_metadata="https://mcp.example/.well-known/oauth-protected-resource/mcp"');
   });

@@ -38,6 +38,7 @@ export interface BenchOptions {
   readonly clientAddress?: ClientAddress;
   readonly tools?: readonly Tool[];
   readonly server?: Partial<ServerFactoryOptions>;
+  readonly modern?: { readonly maxExchanges?: number; readonly maxExchangesPerLoginSession?: number };
 }
 
 const anything = { type: "object", properties: { label: { type: "string" } }, additionalProperties: true } as const;
@@ -108,6 +109,7 @@ export class McpBench {
       clock,
       logger,
       audit,
+      modern: { servers, maxExchanges: 100, maxExchangesPerLoginSession: 10, ...options.modern },
       settings: options.http,
     });
     this.#http = createServer((request, response) => void this.mcp.handle(request, response));

@@ -176,10 +176,10 @@ describe("POST /mcp", () => {
     expect(bench.registry.size).toBe(0);
   });
 
-  test("sends a client of the modern era back to initialize with a 400 that is not of that era", async () => {
+  test("sends a client of a revision that nobody knows back to initialize with a 400 that is not of the modern era", async () => {
     await begin();
-    const probe = { jsonrpc: "2.0", id: "p", method: "server/discover", params: { _meta: {} } };
-    const answer = await bench.post("alice", undefined, probe, { "mcp-protocol-version": "2026-07-28" });
+    const probe = { jsonrpc: "2.0", id: "p", method: "tools/list", params: {} };
+    const answer = await bench.post("alice", undefined, probe, { "mcp-protocol-version": "2024-01-01" });
     expect(answer.status).toBe(400);
     expect(await answer.json()).toMatchObject({ error: { code: -32000, message: expect.stringContaining("2025-11-25") } });
   });

@@ -23,7 +23,7 @@ export class SessionCard {
     this.handle = session.id;
     const title = isOwn ? displayName(session) : `Signed in ${date(session.created)}`;
     const heading = el("h3", { id: `title-${session.id}` }, title);
-    const who = el("p", { class: "who" }, isOwn ? `${session.subject} at ${issuerHost(session.issuer)}` : origin(session.origin));
+    const who = el("p", { class: "who" }, isOwn ? `${session.subject} at ${issuerHost(session.issuer)}` : origin(session));
     this.node = el(
       "article",
       { class: isOwn ? "session own" : "session", "aria-labelledby": `title-${session.id}`, "data-login": session.id },
@@ -61,7 +61,7 @@ export class SessionCard {
     fill(this.#actions, session.state === "login_required" && this.#repair, !over && this.#end);
     if (over) this.#alert.clear();
     setText(this.#facts.connections, String(session.connections));
-    setText(this.#facts.origin, origin(session.origin));
+    setText(this.#facts.origin, origin(session));
     setText(this.#facts.created, date(session.created));
     this.tick();
   }

@@ -44,6 +44,7 @@ export function reason(code) {
       backchannel_logout: "The authorization server signed it out.",
       administrator: "An administrator ended it.",
       import_owner: "The service that brought this login has ended it.",
+      grant_ended: "The access of the application that it was made for has ended.",
     }[code] ?? "The server gave no reason that this page knows."
   );
 }
@@ -63,7 +64,8 @@ export function revocation(state) {
 }
 
 /** How a login session came to be. */
-export function origin(kind) {
+export function origin({ origin: kind, client }) {
+  if (kind === "mcp_client") return client === undefined ? "MCP client" : `MCP client: ${client}`;
   return { browser: "Browser", import: "Imported by a service", demo: "Demo", local: "Local profile" }[kind] ?? kind;
 }
 
