@@ -27,7 +27,17 @@ try {
   const projects = ["--project", "fast", "--project", "long"];
   const { status } = spawnSync(
     process.execPath,
-    [vitest, "run", ...projects, ...names, "--reporter=dot", "--reporter=json", `--outputFile.json=${file}`, "test/faults/"],
+    [
+      vitest,
+      "run",
+      ...projects,
+      ...names,
+      "--reporter=dot",
+      "--reporter=json",
+      `--outputFile.json=${file}`,
+      "test/faults/",
+      "test/replicas/",
+    ],
     { cwd: root, stdio: "inherit" },
   );
   const report = readFaultReport(wanted, JSON.parse(readFileSync(file, "utf8")), root);

@@ -3,8 +3,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { type FaultOutcome, faultIdOf, isFailure, readFaultReport } from "../../scripts/fault-outcomes.ts";
 import { faultsDocument, terminalTable } from "../../scripts/fault-tables.ts";
-import { findTests } from "../support/e2e-test-names.ts";
-import { faultFiles } from "./fault-files.ts";
+import { faultFiles, faultTests } from "./fault-files.ts";
 import { type FaultRow, faultMatrix } from "./matrix.ts";
 
 const root = join(import.meta.dirname, "../..");
@@ -20,7 +19,7 @@ describe("the fault matrix", () => {
   });
 
   test("has a row for each test that names one", () => {
-    const tests = findTests(import.meta.dirname).flatMap(({ name }) => faultIdOf(name) ?? []);
+    const tests = faultTests().flatMap(({ name }) => faultIdOf(name) ?? []);
     expect(tests.filter((id) => !faultMatrix.some((row) => row.id === id))).toEqual([]);
   });
 

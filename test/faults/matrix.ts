@@ -14,7 +14,6 @@ export const faultMatrix: readonly FaultRow[] = [
     id: "F2",
     fault: "3 replicas, one login session",
     expected: "1 POST, the others adopt",
-    notYet: "there is no store for several machines in this version",
   },
   {
     id: "F3",
@@ -206,7 +205,6 @@ export const faultMatrix: readonly FaultRow[] = [
     id: "F48",
     fault: "store restored from a backup of two rotations ago",
     expected: "no mass presentation: recently refreshed rows begin `uncertain`",
-    notYet: "its test is still to be written",
   },
   {
     id: "F49",
