@@ -19,6 +19,7 @@ export class ChangeFeed {
   #looking = false;
   /** Woken while it looked: what woke it may have come too late for that look. */
   #again = false;
+  #isFailing = false;
   #closed = false;
 
   constructor(options: ChangeFeedOptions) {
@@ -68,8 +69,13 @@ export class ChangeFeed {
         this.#again = false;
         for (const change of await this.#options.news()) this.tell(change);
       } while (this.#again);
+      if (this.#isFailing) this.#options.logger.info("What other processes change in the store can be read again.");
+      this.#isFailing = false;
     } catch (error) {
-      this.#options.logger.warn("What other processes changed in the store could not be read; it is looked at again.", { error });
+      // Once for an outage: it is looked at twice a second.
+      if (!this.#isFailing)
+        this.#options.logger.warn("What other processes changed in the store could not be read; it is looked at until it can.", { error });
+      this.#isFailing = true;
     } finally {
       this.#looking = false;
       this.#plan();
