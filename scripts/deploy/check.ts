@@ -3,7 +3,8 @@ import { basename, join } from "node:path";
 import { parseAllDocuments } from "yaml";
 import { composeProblems } from "./compose.ts";
 import { readDockerfile } from "./dockerfile.ts";
-import { Cluster, kubernetesProblems, type Manifest } from "./kubernetes.ts";
+import { kubernetesProblems } from "./kubernetes.ts";
+import { Cluster, type Manifest } from "./kubernetes-manifests.ts";
 import { readNginx } from "./nginx.ts";
 import { Tree } from "./tree.ts";
 

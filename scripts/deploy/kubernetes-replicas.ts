@@ -1,6 +1,6 @@
 import type { Surroundings } from "./compose.ts";
 import { configOf, sampleOf } from "./config.ts";
-import type { Cluster } from "./kubernetes.ts";
+import type { Cluster } from "./kubernetes-manifests.ts";
 import type { Tree } from "./tree.ts";
 
 const where = "deploy/kubernetes/latchkey.yaml";

@@ -1,6 +1,6 @@
 import { drainSeconds } from "../../src/composition/http-server.ts";
 import { healthPaths } from "../../src/http/health-routes.ts";
-import { type Cluster, type Manifest, whereOf } from "./kubernetes.ts";
+import { type Cluster, type Manifest, whereOf } from "./kubernetes-manifests.ts";
 import { imageProblems, selects, type Tree } from "./tree.ts";
 
 /** Made by hand, out of a certificate. */
