@@ -19,7 +19,10 @@ export interface LoginSessionChange {
 
 /** Keeps login sessions. Every adapter passes the contract suite in `test/contract/`. A store that cannot be reached throws LatchkeyError `store_unavailable`. */
 export interface LoginSessionStore {
-  /** Adds a new record. Throws LatchkeyError `conflict` when its id or handle exists. */
+  /**
+   * Adds a new record. Throws LatchkeyError `conflict` when its id or handle exists, or when another record, an ended one
+   * included, came of an import of the same refresh token (`importedRefreshTokenHash`): of several at one time, one is added (F47).
+   */
   insert(record: LoginSession): Promise<void>;
   get(id: LoginSessionId): Promise<LoginSession | undefined>;
   getByHandle(handle: LoginSessionHandle): Promise<LoginSession | undefined>;

@@ -66,6 +66,44 @@ export function describeLoginSessionStore(name: string, makeStore: LoginSessionS
         expect(await store.getByRefreshTokenHash("hash-of-rt-b" as RefreshTokenHash)).toBeUndefined();
       }));
 
+    it("refuses a second record of one imported refresh token until the first is removed, also when that has ended (F47)", () =>
+      withStore(async (store) => {
+        const importedRefreshTokenHash = "hash-imported" as RefreshTokenHash;
+        const first = aLoginSession("a", { importedRefreshTokenHash });
+        const second = aLoginSession("b", { importedRefreshTokenHash });
+        await store.insert(first);
+        await expect(store.insert(second)).rejects.toMatchObject({ code: "conflict" });
+        expect(await store.get(second.id)).toBeUndefined();
+        expect(await store.getByHandle(second.handle)).toBeUndefined();
+        const ended = inState(first, "ended");
+        await store.commit(ended);
+        await expect(store.insert(second)).rejects.toMatchObject({ code: "conflict" });
+        await store.insert(aLoginSession("c", { importedRefreshTokenHash: "hash-other" as RefreshTokenHash }));
+        expect(await store.remove(first.id, ended.version)).toBe(true);
+        await store.insert(second);
+        expect(await store.getByRefreshTokenHash(importedRefreshTokenHash)).toEqual(second);
+      }));
+
+    it("takes a record whose imported refresh token another one has as its current or consumed one", () =>
+      withStore(async (store) => {
+        const consumedRefreshTokenHash = "hash-consumed" as RefreshTokenHash;
+        await store.insert(aLoginSession("a", { consumedRefreshTokenHash }));
+        await store.insert(aLoginSession("b", { importedRefreshTokenHash: "hash-of-rt-a" as RefreshTokenHash }));
+        await store.insert(aLoginSession("c", { importedRefreshTokenHash: consumedRefreshTokenHash }));
+        expect((await store.listByUser("https://as.example", "alice")).length).toBe(3);
+      }));
+
+    it("adds one of many records of one imported refresh token that come at one time (F47)", () =>
+      withStore(async (store) => {
+        const importedRefreshTokenHash = "hash-imported" as RefreshTokenHash;
+        const results = await Promise.allSettled(
+          Array.from({ length: 10 }, (_, index) => store.insert(aLoginSession(`r${index}`, { importedRefreshTokenHash }))),
+        );
+        expect(results.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
+        for (const result of results) if (result.status === "rejected") expect(result.reason).toMatchObject({ code: "conflict" });
+        expect(await store.listByUser("https://as.example", "alice")).toHaveLength(1);
+      }));
+
     it("lists one user's, the newest first, the ended included, and nobody else's", () =>
       withStore(async (store) => {
         const a = aLoginSession("a", { createdAt: 1 });

@@ -53,6 +53,24 @@ export function describeSharedStore(name: string, makeStores: SharedStoreMaker):
       expect(results.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
     });
 
+    it("inserts one record of an imported refresh token, however many come at one time (F47)", async () => {
+      const { stores } = await makeStores();
+      const importedRefreshTokenHash = "hash-imported" as RefreshTokenHash;
+      const inserted = await all(stores, 12, (store, index) =>
+        store.loginSessions.insert(aLoginSession(`r${index}`, { importedRefreshTokenHash })).then(
+          () => index,
+          (error: unknown) => {
+            expect(error).toMatchObject({ code: "conflict" });
+            return undefined;
+          },
+        ),
+      );
+      const [winner, ...others] = inserted.filter((each) => each !== undefined);
+      expect(others).toEqual([]);
+      for (const store of stores)
+        expect((await store.loginSessions.getByRefreshTokenHash(importedRefreshTokenHash))?.id).toBe(`id-r${winner}`);
+    });
+
     it("gives what is due to one of them, the soonest first, and to nobody else within the lease", async () => {
       const { stores } = await makeStores();
       for (let each = 0; each < 40; each += 1) await stores[0].loginSessions.insert(aLoginSession(`r${each}`, { nextDueAt: each }));

@@ -6,10 +6,12 @@ import { MemoryStore } from "../../src/store/memory/memory-store.ts";
 import { aLoginSession } from "../session/records.ts";
 
 const name = fc.constantFrom("a", "b", "c", "d");
+/** Of a refresh token that an import brought; mostly none. */
+const imported = fc.option(fc.constantFrom("x" as RefreshTokenHash, "y" as RefreshTokenHash), { nil: undefined });
 const time = fc.option(fc.integer({ min: 0, max: 2_000 }), { nil: undefined });
 
 const operation = fc.oneof(
-  fc.record({ kind: fc.constant("insert" as const), name, dueAt: time }),
+  fc.record({ kind: fc.constant("insert" as const), name, dueAt: time, imported }),
   fc.record({ kind: fc.constant("commit" as const), name, behind: fc.integer({ min: 0, max: 2 }), dueAt: time }),
   fc.record({ kind: fc.constant("remove" as const), name, behind: fc.integer({ min: 0, max: 1 }) }),
   fc.record({ kind: fc.constant("claim" as const), now: fc.integer({ min: 0, max: 3_000 }), leaseMs: fc.integer({ min: 1, max: 500 }) }),
@@ -21,7 +23,7 @@ type Operation = typeof operation extends fc.Arbitrary<infer T> ? T : never;
 async function run(store: LoginSessionStore, each: Operation): Promise<unknown> {
   switch (each.kind) {
     case "insert":
-      return store.insert(aLoginSession(each.name, { nextDueAt: each.dueAt })).then(
+      return store.insert(aLoginSession(each.name, { nextDueAt: each.dueAt, importedRefreshTokenHash: each.imported })).then(
         () => "inserted",
         (error: unknown) => (error instanceof Error && "code" in error ? error.code : "strange"),
       );
@@ -77,7 +79,7 @@ export async function assertLikeMemory(makeBench: () => PropertyBench, numRuns: 
           for (const store of both) {
             expect(await store.get(aLoginSession(each).id)).toEqual(known);
             expect(await store.getByHandle(aLoginSession(each).handle)).toEqual(known);
-            for (const hash of [known?.refreshTokenHash, known?.consumedRefreshTokenHash])
+            for (const hash of [known?.refreshTokenHash, known?.consumedRefreshTokenHash, known?.importedRefreshTokenHash])
               if (hash !== undefined) expect(await store.getByRefreshTokenHash(hash)).toEqual(known);
           }
         }

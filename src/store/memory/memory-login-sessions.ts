@@ -1,6 +1,6 @@
-import { LatchkeyError } from "../../errors.ts";
 import type { LoginSession, LoginSessionHandle, LoginSessionId, RefreshTokenHash } from "../../session/login-session.ts";
 import type { CommitResult, LoginSessionChange, LoginSessionStore } from "../../session/store.ts";
+import { existsAlready } from "../exists-already.ts";
 import { DueIndex } from "./due-index.ts";
 
 /** Login sessions in this process's memory. They are gone when it ends. */
@@ -8,13 +8,15 @@ export class MemoryLoginSessions implements LoginSessionStore {
   readonly #records = new Map<LoginSessionId, LoginSession>();
   readonly #handles = new Map<LoginSessionHandle, LoginSessionId>();
   readonly #hashes = new Map<RefreshTokenHash, LoginSessionId>();
+  readonly #imported = new Map<RefreshTokenHash, LoginSessionId>();
   readonly #users = new Map<string, Set<LoginSessionId>>();
   readonly #due = new DueIndex<LoginSessionId>();
   readonly #listeners = new Set<(change: LoginSessionChange) => void>();
 
   async insert(record: LoginSession): Promise<void> {
-    if (this.#records.has(record.id) || this.#handles.has(record.handle))
-      throw new LatchkeyError("conflict", "A login session with this id exists already.");
+    const { id, handle, importedRefreshTokenHash: imported } = record;
+    if (this.#records.has(id) || this.#handles.has(handle) || (imported !== undefined && this.#imported.has(imported)))
+      throw existsAlready();
     this.#handles.set(record.handle, record.id);
     const user = userKey(record.principal.issuer, record.principal.subject);
     const ids = this.#users.get(user) ?? new Set();
@@ -89,6 +91,7 @@ export class MemoryLoginSessions implements LoginSessionStore {
       records: this.#records.size,
       handles: this.#handles.size,
       hashes: this.#hashes.size,
+      imported: this.#imported.size,
       users: this.#users.size,
       due: this.#due.size,
       listeners: this.#listeners.size,
@@ -103,6 +106,8 @@ export class MemoryLoginSessions implements LoginSessionStore {
   }
 
   #indexHashes(next: LoginSession | undefined, current: LoginSession | undefined): void {
+    if (current?.importedRefreshTokenHash !== undefined) this.#imported.delete(current.importedRefreshTokenHash);
+    if (next?.importedRefreshTokenHash !== undefined) this.#imported.set(next.importedRefreshTokenHash, next.id);
     for (const hash of [current?.refreshTokenHash, current?.consumedRefreshTokenHash, current?.importedRefreshTokenHash])
       if (hash !== undefined && current !== undefined && this.#hashes.get(hash) === current.id) this.#hashes.delete(hash);
     for (const hash of [next?.importedRefreshTokenHash, next?.consumedRefreshTokenHash, next?.refreshTokenHash])

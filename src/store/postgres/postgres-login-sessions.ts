@@ -2,10 +2,11 @@ import { LatchkeyError } from "../../errors.ts";
 import type { LoginSession, LoginSessionHandle, LoginSessionId, RefreshTokenHash } from "../../session/login-session.ts";
 import type { CommitResult, LoginSessionChange, LoginSessionStore } from "../../session/store.ts";
 import type { ChangeFeed } from "../change-feed.ts";
+import { existsAlready } from "../exists-already.ts";
 import type { StoredLoginSession } from "../sealed-login-sessions.ts";
 import type { SealedRecords } from "../sealed-records.ts";
 import type { PostgresChanges } from "./postgres-changes.ts";
-import type { PostgresDatabase, PostgresValue } from "./postgres-database.ts";
+import type { PostgresDatabase, PostgresStatements, PostgresValue } from "./postgres-database.ts";
 import { shiftStatement } from "./postgres-shift.ts";
 import { mustNumber, mustText, type PostgresRow, textOrNull } from "./postgres-values.ts";
 
@@ -25,7 +26,10 @@ export interface PostgresLoginSessionsParts {
   readonly now: () => number;
 }
 
-/** Login sessions in a PostgreSQL database. Each is one row, and each call one statement: the row's version is the whole lock. */
+/**
+ * Login sessions in a PostgreSQL database. Each is one row, and each call one statement: the row's version is the whole lock. Only
+ * an import has another one, since there is no row yet.
+ */
 export class PostgresLoginSessions implements LoginSessionStore {
   readonly #parts: PostgresLoginSessionsParts;
   readonly #db: PostgresDatabase;
@@ -41,13 +45,12 @@ export class PostgresLoginSessions implements LoginSessionStore {
 
   async insert(record: LoginSession): Promise<void> {
     const stored = await this.#records.loginSessions.seal(record);
-    const inserted = await this.#write(
-      stored.id,
-      `INSERT INTO ${this.#table} (${columns}, key_id, due_at, writer)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT DO NOTHING`,
-      ...[...values(stored), this.#keyId(stored), record.nextDueAt ?? null, this.#parts.changes.writer],
+    const inserted = await this.#doubting(stored.id, () =>
+      stored.importedHash === undefined
+        ? this.#insert(this.#db, stored, record)
+        : this.#insertImported(stored.importedHash, (statements) => this.#insert(statements, stored, record)),
     );
-    if (inserted === 0) throw new LatchkeyError("conflict", "A login session with this id exists already.");
+    if (inserted === 0) throw existsAlready();
     this.#written(stored, record);
   }
 
@@ -148,14 +151,39 @@ export class PostgresLoginSessions implements LoginSessionStore {
     return this.#records.sealer.keyId(stored.sealed) ?? null;
   }
 
-  async #write(id: string, text: string, ...given: readonly PostgresValue[]): Promise<number> {
+  #write(id: string, text: string, ...given: readonly PostgresValue[]): Promise<number> {
+    return this.#doubting(id, () => this.#db.run(text, ...given));
+  }
+
+  async #doubting(id: string, write: () => Promise<number>): Promise<number> {
     try {
-      return await this.#db.run(text, ...given);
+      return await write();
     } catch (error) {
       // It may have been done all the same.
       this.#parts.changes.doubt(id as LoginSessionId);
       throw error;
     }
+  }
+
+  #insert(statements: PostgresStatements, stored: StoredLoginSession, record: LoginSession): Promise<number> {
+    return statements.run(
+      `INSERT INTO ${this.#table} (${columns}, key_id, due_at, writer)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT DO NOTHING`,
+      ...[...values(stored), this.#keyId(stored), record.nextDueAt ?? null, this.#parts.changes.writer],
+    );
+  }
+
+  /**
+   * Inserts unless a record of an import of the same refresh token is there. A unique index would do as well, but could not be made
+   * where older versions have written two.
+   */
+  #insertImported(imported: string, insert: (statements: PostgresStatements) => Promise<number>): Promise<number> {
+    return this.#db.transaction(async (statements) => {
+      // The look is a statement of its own: it sees what was committed until the lock was ours.
+      await statements.get("SELECT pg_advisory_xact_lock($1)", this.#db.lockNumber("import", imported));
+      const there = await statements.get(`SELECT 1 FROM ${this.#table} WHERE imported_hash = $1 LIMIT 1`, imported);
+      return there === undefined ? insert(statements) : 0;
+    });
   }
 
   #written(stored: StoredLoginSession, record: LoginSession): void {

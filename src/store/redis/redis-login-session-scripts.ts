@@ -36,13 +36,26 @@ local function index(row, id, command)
   end
 end`;
 
+/** Lua: whether a record came of an import of this refresh token. A row that cannot be read may be it. */
+const imports = `
+local function wasImported(hash)
+  if hash == '' then return false end
+  for _, member in ipairs(redis.call('ZRANGEBYLEX', tokens, '[' .. hash .. ' ', '(' .. hash .. '!')) do
+    local text = redis.call('HGET', records, string.sub(member, #hash + 2))
+    local row = text and parse(text)
+    if text and (not row or row.hashes[3] == hash) then return true end
+  end
+  return false
+end`;
+
 const writing = `${keys}${noteChange}${parseRow}${dueTimes}${indexes}`;
 
-/** ARGV: id, row tail, due time, writer, channel. 0: its id or handle exists. */
-export const insertLoginSession = redisScript(`${writing}
+/** ARGV: id, row tail, due time, writer, channel. 0: its id or handle exists, or another record came of an import of the same refresh token. */
+export const insertLoginSession = redisScript(`${writing}${imports}
 local id, tail, time, writer, channel = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local row = parse('0 0 ' .. tail)
 if redis.call('HEXISTS', records, id) == 1 or redis.call('HEXISTS', handles, row.handle) == 1 then return 0 end
+if wasImported(row.hashes[3]) then return 0 end
 local change = note(counters, changes, channel, writer, id, row.version)
 redis.call('HSET', records, id, change .. ' ' .. change .. ' ' .. tail)
 redis.call('HSET', handles, row.handle, id)

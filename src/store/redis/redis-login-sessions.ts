@@ -2,6 +2,7 @@ import { LatchkeyError } from "../../errors.ts";
 import type { LoginSession, LoginSessionHandle, LoginSessionId, RefreshTokenHash } from "../../session/login-session.ts";
 import type { CommitResult, LoginSessionChange, LoginSessionStore } from "../../session/store.ts";
 import type { ChangeFeed } from "../change-feed.ts";
+import { existsAlready } from "../exists-already.ts";
 import type { StoredLoginSession } from "../sealed-login-sessions.ts";
 import type { SealedRecords } from "../sealed-records.ts";
 import type { RedisDatabase } from "./redis-database.ts";
@@ -68,7 +69,7 @@ export class RedisLoginSessions implements LoginSessionStore {
   async insert(record: LoginSession): Promise<void> {
     const stored = await this.#records.loginSessions.seal(record);
     const inserted = mustInteger(await this.#db.run(insertLoginSession, writtenKeys, this.#written(stored, record)));
-    if (inserted === 0) throw new LatchkeyError("conflict", "A login session with this id exists already.");
+    if (inserted === 0) throw existsAlready();
     this.#tell(stored, record);
   }
 

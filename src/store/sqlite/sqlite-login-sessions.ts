@@ -2,6 +2,7 @@ import { LatchkeyError } from "../../errors.ts";
 import type { LoginSession, LoginSessionHandle, LoginSessionId, RefreshTokenHash } from "../../session/login-session.ts";
 import type { CommitResult, LoginSessionChange, LoginSessionStore } from "../../session/store.ts";
 import type { ChangeFeed } from "../change-feed.ts";
+import { existsAlready } from "../exists-already.ts";
 import type { StoredLoginSession } from "../sealed-login-sessions.ts";
 import type { SealedRecords } from "../sealed-records.ts";
 import { nextChange, rememberRemoval, type SqliteChanges } from "./sqlite-changes.ts";
@@ -43,11 +44,14 @@ export class SqliteLoginSessions implements LoginSessionStore {
     const stored = await this.#records.loginSessions.seal(record);
     await this.#db.write(
       () => {
+        // One writer at a time: nothing comes between this look and the insertion.
+        const imported = stored.importedHash ?? null;
+        if (this.#db.get("SELECT 1 FROM login_sessions WHERE imported_hash = ? LIMIT 1", imported) !== undefined) throw existsAlready();
         const inserted = this.#db.run(
           `INSERT INTO login_sessions (${columns}, key_id, due_at, writer, change) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
           ...[...values(stored), this.#keyId(stored), record.nextDueAt ?? null, this.#changes.writer, nextChange(this.#db)],
         );
-        if (inserted === 0) throw new LatchkeyError("conflict", "A login session with this id exists already.");
+        if (inserted === 0) throw existsAlready();
       },
       () => this.#written(stored, record),
     );
