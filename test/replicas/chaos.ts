@@ -74,7 +74,10 @@ async function callOnce(user: FleetUser, replica: Replica, fleet: Fleet, counts:
     case "http_error":
     case "broken":
       if (wasKilled) counts.broken += 1;
-      else counts.wrong.push(`${user.subject} at ${replica.name}: ${outcome.kind === "broken" ? String(outcome.error) : outcome.status}`);
+      else
+        counts.wrong.push(
+          `${user.subject} at ${replica.name}: ${outcome.kind === "broken" ? String(outcome.error) : `${outcome.status} ${outcome.text}`}`,
+        );
   }
 }
 

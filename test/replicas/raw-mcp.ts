@@ -4,7 +4,7 @@ export type ToolOutcome =
   | { readonly kind: "answer"; readonly structured: Readonly<Record<string, unknown>> }
   /** A tool error; `code` as Latchkey names it. */
   | { readonly kind: "tool_error"; readonly code: string; readonly text: string }
-  | { readonly kind: "http_error"; readonly status: number }
+  | { readonly kind: "http_error"; readonly status: number; readonly text: string }
   /** The connection was refused or broke. */
   | { readonly kind: "broken"; readonly error: unknown };
 
@@ -21,10 +21,10 @@ export async function callTool(url: string, key: string, name: string): Promise<
       params: { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "fleet", version: "1" } },
     });
     const session = opened.response.headers.get("mcp-session-id");
-    if (opened.response.status !== 200 || session === null) return { kind: "http_error", status: opened.response.status };
+    if (opened.response.status !== 200 || session === null) return httpError(opened);
     const bound = { ...headers, "mcp-session-id": session, "mcp-protocol-version": "2025-11-25" };
     const called = await post(url, bound, { jsonrpc: "2.0", id: 2, method: "tools/call", params: { name, arguments: {} } });
-    if (called.response.status !== 200) return { kind: "http_error", status: called.response.status };
+    if (called.response.status !== 200) return httpError(called);
     await (await fetch(`${url}/mcp`, { method: "DELETE", headers: bound })).arrayBuffer();
     return outcomeOf(called.message);
   } catch (error) {
@@ -37,7 +37,11 @@ async function post(url: string, headers: Readonly<Record<string, string>>, mess
   const text = await response.text();
   const isStream = response.headers.get("content-type")?.startsWith("text/event-stream") === true;
   const data = isStream ? (/^data: (\{.*)$/m.exec(text)?.[1] ?? "") : text;
-  return { response, message: parseFields(data) };
+  return { response, text, message: parseFields(data) };
+}
+
+function httpError({ response, text }: { readonly response: Response; readonly text: string }): ToolOutcome {
+  return { kind: "http_error", status: response.status, text };
 }
 
 function outcomeOf(message: Readonly<Record<string, unknown>>): ToolOutcome {
