@@ -11,6 +11,8 @@ export default defineConfig({
   test: {
     watch: false,
     reporters: ["default"],
+    // Left to itself vitest keeps one core free: on two cores that would be half the machine.
+    maxWorkers: "100%",
     testTimeout: 15_000,
     hookTimeout: 30_000,
     // A test that is skipped or focused by accident must not turn the run green.
