@@ -1,4 +1,5 @@
 import type { RefreshEntry } from "../../src/testing/index.ts";
+import type { Fields } from "../support/e2e-json.ts";
 import type { Fleet, FleetUser, Replica } from "./fleet.ts";
 
 export interface ChaosOptions {
@@ -100,10 +101,18 @@ export function presentationProblems(refreshes: readonly RefreshEntry[]): readon
   return problems;
 }
 
-/** Whether the last rotation of this family happened around a kill: only then its reply may have reached nobody. */
-export function lastRotationNearKill(refreshes: readonly RefreshEntry[], family: string, kills: readonly number[]): boolean {
-  const last = refreshes.findLast((entry) => entry.family === family && entry.outcome === "rotated");
-  return last !== undefined && kills.some((at) => at >= last.receivedAt - 50 && at - last.receivedAt < 5_000);
+/** What is wrong with a lost login: its last rotation must have happened around a kill, since only then its reply may have reached nobody. */
+export function lossProblem(fleet: Fleet, user: FleetUser, session: Fields): string | undefined {
+  if (session["state"] !== "login_required" || session["reason"] !== "lost_reply")
+    return `${user.subject} is ${String(session["state"])} (${String(session["reason"])})`;
+  const last = fleet.server.ledger.refreshes.findLast((entry) => entry.family === user.family && entry.outcome === "rotated");
+  const kills = fleet.replicas.flatMap((replica) => replica.kills);
+  if (last !== undefined && kills.some((at) => at >= last.receivedAt - 50 && at - last.receivedAt < 5_000)) return undefined;
+  const later = kills.filter((at) => last !== undefined && at > last.receivedAt).map((at) => at - (last?.receivedAt ?? 0));
+  return [
+    `${user.subject} was lost after ${JSON.stringify(last)}, and nobody was killed then: the next kill came ${Math.min(...later)} ms later.`,
+    ...fleet.replicas.flatMap((replica) => replica.linesAbout(user.handle)),
+  ].join("\n");
 }
 
 function pick<T>(list: readonly T[], random: () => number): T | undefined {

@@ -33,6 +33,8 @@ export class Replica {
   readonly name: string;
   readonly #fleet: Fleet;
   program: Program | undefined;
+  /** All of its processes, the killed ones too. */
+  readonly #programs: Program[] = [];
   port = 0;
   /** Milliseconds since the epoch. */
   readonly kills: number[] = [];
@@ -53,6 +55,7 @@ export class Replica {
   async start(): Promise<void> {
     const env = { LATCHKEY_DATA_DIR: join(this.#fleet.folder, this.name) };
     const program = Program.latchkey(this.#fleet.atEnd, ["serve", "--port", String(this.port)], { cwd: this.#fleet.folder, env });
+    this.#programs.push(program);
     const url = mustString(parseFields((await program.says(/^\{.*\}$/m, 60_000))[0]), "url");
     this.port = Number(new URL(url).port);
     this.program = program;
@@ -66,6 +69,12 @@ export class Replica {
     this.kills.push(Date.now());
     program.child.kill("SIGKILL");
     await program.exit;
+  }
+
+  /** What its processes have logged of a login session. */
+  linesAbout(handle: string): readonly string[] {
+    const lines = this.#programs.flatMap(({ stderr }) => stderr.split("\n")).filter((line) => line.includes(handle));
+    return lines.map((line) => `${this.name} ${line}`);
   }
 
   /** SIGTERM, and its end. */
