@@ -628,6 +628,7 @@ describe("the tombstone of an ended login session", () => {
       browserSessions: 0,
       loginTransactions: 0,
       importIntents: 0,
+      imported: 0,
       usedIds: 0,
       authorizationServerRecords: 0,
       profiles: 0,
