@@ -16,7 +16,7 @@ interface Visit {
 const failuresToClose = 5;
 
 const verdict = fc.oneof(
-  { weight: 4, arbitrary: fc.constantFrom<GateVerdict>({ kind: "sick", failure: "not_sent" }, { kind: "sick", failure: "ambiguous" }) },
+  { weight: 8, arbitrary: fc.constantFrom<GateVerdict>({ kind: "sick", failure: "not_sent" }, { kind: "sick", failure: "ambiguous" }) },
   { weight: 3, arbitrary: fc.constantFrom<GateVerdict>({ kind: "healthy" }, { kind: "answered" }, { kind: "neutral" }) },
   {
     weight: 1,
