@@ -100,6 +100,33 @@ describe("a beat", () => {
     await heartbeat.stop();
   });
 
+  it("never overlaps the one before when it was stopped and started again meanwhile (R11)", async () => {
+    const hold = new Hold();
+    let open = 0;
+    let most = 0;
+    const { clock, heartbeat } = scripted({
+      store: {
+        claimDue: async () => {
+          open += 1;
+          most = Math.max(most, open);
+          await hold.wait();
+          open -= 1;
+          return [];
+        },
+        shiftDue: async () => {},
+      },
+    });
+    heartbeat.start();
+    await clock.advance(1_000);
+    const stopped = heartbeat.stop();
+    heartbeat.start();
+    await clock.advance(5_000);
+    expect(most).toBe(1);
+    hold.open();
+    await stopped;
+    await heartbeat.stop();
+  });
+
   it("does not work on one login session twice at one time, though its lease ran out (R11)", async () => {
     const { clock, work, maintained, heartbeat, queue } = scripted();
     work.on = true;
