@@ -16,10 +16,25 @@
     if (isTooOld) return restart(fs, path);
     if (module.enableCompileCache) module.enableCompileCache();
     hideSqliteWarning();
-    // A clone has the source, and perhaps a dist of last week; a package has dist alone.
     var source = path("../src/main.ts");
-    return import(url.pathToFileURL(fs.existsSync(source) ? source : path("../dist/main.js")).href);
+    var bundle = path("../dist/command/main.js");
+    return import(url.pathToFileURL(isFresh(fs, bundle, path("../src")) ? bundle : source).href);
   }, complain);
+
+  // A package has the bundle alone. A clone has the source as well, and perhaps a bundle of last week.
+  function isFresh(fs, bundle, sources) {
+    if (!fs.existsSync(sources)) return true;
+    var made = fs.statSync(bundle, { throwIfNoEntry: false });
+    return made !== undefined && newest(fs, sources) <= made.mtimeMs;
+  }
+
+  // Folders count as well: their time tells of a file that was renamed or removed.
+  function newest(fs, folder) {
+    return fs.readdirSync(folder, { withFileTypes: true }).reduce(function later(time, entry) {
+      var path = folder + "/" + entry.name;
+      return Math.max(time, entry.isDirectory() ? newest(fs, path) : fs.statSync(path).mtimeMs);
+    }, fs.statSync(folder).mtimeMs);
+  }
 
   // Node 22 calls its SQLite experimental, on stderr, where log lines are expected.
   function hideSqliteWarning() {

@@ -1,5 +1,5 @@
 import { execFileSync, spawn, spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -67,19 +67,43 @@ describe("the entry file", () => {
     writeFileSync(join(directory, path), text);
   }
 
-  test("runs the package's dist", () => {
-    write("dist/main.js", 'process.stdout.write("dist");');
+  test("runs the package's bundle", () => {
+    write("dist/command/main.js", 'process.stdout.write("dist");');
     expect(call(process.execPath, join(directory, "bin/latchkey.js"), [])).toEqual({ status: 0, stdout: "dist", stderr: "" });
   });
 
-  test("runs a clone's source, and not the dist of last week", () => {
-    write("dist/main.js", 'process.stdout.write("dist");');
+  /** Gives a file or folder a time of modification, in seconds since 1970. */
+  function age(path: string, seconds: number): void {
+    utimesSync(join(directory, path), seconds, seconds);
+  }
+
+  function clone(): void {
+    write("dist/command/main.js", 'process.stdout.write("bundle");');
     write("src/main.ts", 'const text: string = "source"; process.stdout.write(text);');
+    write("src/part/part.ts", "");
+    age("dist/command/main.js", 2000);
+    for (const path of ["src/main.ts", "src/part/part.ts", "src/part", "src"]) age(path, 1000);
+  }
+
+  test("runs a clone's bundle when it is at least as new as the source", () => {
+    clone();
+    expect(call(process.execPath, join(directory, "bin/latchkey.js"), [])).toMatchObject({ status: 0, stdout: "bundle" });
+  });
+
+  test.each(["src/part/part.ts", "src/part"])("runs a clone's source, and not the bundle of last week, once %s is newer", (path) => {
+    clone();
+    age(path, 3000);
+    expect(call(process.execPath, join(directory, "bin/latchkey.js"), [])).toMatchObject({ status: 0, stdout: "source" });
+  });
+
+  test("runs a clone's source when there is no bundle", () => {
+    clone();
+    rmSync(join(directory, "dist"), { recursive: true });
     expect(call(process.execPath, join(directory, "bin/latchkey.js"), [])).toMatchObject({ status: 0, stdout: "source" });
   });
 
   test.skipIf(oldNode === undefined)("under an old Node says what to install, before anything is loaded", () => {
-    write("dist/main.js", 'process.stdout.write("dist");');
+    write("dist/command/main.js", 'process.stdout.write("dist");');
     const { status, stdout, stderr } = call(oldNode ?? "", join(directory, "bin/latchkey.js"), []);
     expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
     expect(stderr).toMatch(
