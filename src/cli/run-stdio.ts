@@ -1,7 +1,4 @@
-import { latchkeyVersion } from "../composition/version.ts";
 import { asLatchkeyError, LatchkeyError } from "../errors.ts";
-import { serveStdioRefusal } from "../mcp/stdio-refusal.ts";
-import { sessionTools } from "../tool/session-tools.ts";
 import type { CommandIo, ExitCode } from "./command.ts";
 import { commandLogger } from "./command-logger.ts";
 import { demoHeartbeatIntervalSeconds, type StdioOptions } from "./run-options.ts";
@@ -55,9 +52,11 @@ export async function runStdio(options: StdioOptions, io: CommandIo): Promise<Ex
 }
 
 /** Serves nothing but the error: a client that starts a program shows its user what MCP says, and hides a silent exit. */
-async function refuse(error: LatchkeyError, { stdin: input, stdout: output, stderr, shutdown: signal }: CommandIo): Promise<ExitCode> {
+async function refuse(error: LatchkeyError, io: CommandIo): Promise<ExitCode> {
+  const { clock, stdin: input, stdout: output, stderr, shutdown: signal } = io;
   stderr.write(`${error.message}\n`);
-  await serveStdioRefusal({ input, output, name: "latchkey", version: latchkeyVersion(), tools: sessionTools, error, signal });
+  const { serveStdioRefusal } = await import("../composition/stdio-refusal.ts");
+  await serveStdioRefusal({ error, clock, logger: commandLogger(io, log), input, output, signal });
   return 2;
 }
 

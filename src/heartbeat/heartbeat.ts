@@ -80,6 +80,8 @@ export class Heartbeat {
       await this.#shiftOwed();
       await this.#claim();
     } catch (error) {
+      // More or not: a store that fails is asked again after the interval, not at once and without end.
+      this.#more = false;
       this.#options.logger.warn("The heartbeat could not read the store; it looks again.", { error });
     } finally {
       this.#looking = false;

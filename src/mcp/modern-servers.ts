@@ -2,7 +2,7 @@ import { type ListToolsResult, ProtocolError, ProtocolErrorCode, Server } from "
 import { AjvJsonSchemaValidator } from "@modelcontextprotocol/server/validators/ajv";
 import type { LatchkeyError } from "../errors.ts";
 import type { SendProgress } from "./connection-call-host.ts";
-import type { RunningCall, ServedConnection } from "./served-connection.ts";
+import type { ServedConnection } from "./served-connection.ts";
 import type { ToolCalls } from "./tool-calls.ts";
 import type { ToolCatalog } from "./tool-catalog.ts";
 
@@ -14,11 +14,10 @@ export interface ModernServerOptions {
   readonly instructions?: string | undefined;
 }
 
-/** One request of the modern era: a connection of its own, with its one call. */
-export interface ServedExchange extends ServedConnection {
-  readonly running: RunningCall;
-  /** Resolves with the error that ended the exchange from outside, if one does. */
-  readonly ended: Promise<LatchkeyError>;
+/** A connection of the modern era: the one request of an exchange over HTTP, or all requests of a stdio connection. */
+export interface ModernConnection extends ServedConnection {
+  /** An exchange: resolves with the error that ended it from outside, if one does. A stdio connection answers by itself. */
+  readonly ended?: Promise<LatchkeyError> | undefined;
 }
 
 /** Makes the MCP servers of the modern era (2026-07-28, SDK v2) from the tools of the legacy one. */
@@ -36,8 +35,8 @@ export class ModernServers {
     this.#calls = calls;
   }
 
-  /** A server of this exchange alone (B2). What servers share is immutable. */
-  create(exchange: ServedExchange): Server {
+  /** A server of this connection alone (B2). What servers share is immutable. */
+  create(connection: ModernConnection): Server {
     const { name, title, version, instructions } = this.#options;
     const server = new Server(
       { name, version, ...(title === undefined ? {} : { title }) },
@@ -52,16 +51,21 @@ export class ModernServers {
     server.setRequestHandler("tools/list", () => ({ tools: this.#tools }));
     server.setRequestHandler("tools/call", async (request, { mcpReq }) => {
       const { name: tool, arguments: args = {}, _meta: meta } = request.params;
+      const { ended } = connection;
+      const call = connection.call(mcpReq.id);
+      // Cancelled before it began: nobody gets this.
+      if (call === undefined) return { content: [] };
       const answer = this.#calls.run({
-        connection: exchange,
-        call: exchange.running,
+        connection,
+        call,
         requestId: mcpReq.id,
         name: tool,
         args,
         sendProgress: progressSender(meta?.progressToken, (params) => mcpReq.notify({ method: "notifications/progress", params })),
       });
       // What ends it from outside is answered at once, whatever the tool does (B9).
-      const first = await Promise.race([answer, exchange.ended.then((error) => this.#calls.failedCall(error, exchange.login.current()))]);
+      const cut = ended?.then((error) => this.#calls.failedCall(error, connection.login.current()));
+      const first = await (cut === undefined ? answer : Promise.race([answer, cut]));
       if (first === undefined) throw new ProtocolError(ProtocolErrorCode.InvalidParams, `Unknown tool: ${tool}`);
       return first;
     });

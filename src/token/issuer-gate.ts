@@ -222,7 +222,10 @@ export class IssuerGate {
         this.#setPaused(false);
         return;
       case "answered":
-        if (!this.#paused) this.#failures = 0;
+        if (this.#paused) return;
+        // Both, or the gate would stay closed without trouble that the success of another replica ends.
+        this.#failures = 0;
+        this.#openAt = 0;
         return;
       case "sick": {
         this.#failures += 1;

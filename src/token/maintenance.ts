@@ -8,7 +8,7 @@ import { tokensOf } from "./raw-tokens.ts";
 import { requireLogin, storedReplies } from "./record-changes.ts";
 import type { RefreshFlights } from "./refresh-flights.ts";
 import type { RevocationDebts } from "./revocation-debts.ts";
-import { queueingExpiry, wasSetBack } from "./times.ts";
+import { lifetimeMs, queueingExpiry, settleMs, wasSetBack } from "./times.ts";
 import type { TokenCore } from "./token-core.ts";
 
 /** What a login session needs when it is due: a refresh, the payment of a debt, a limit, or its removal. */
@@ -28,16 +28,16 @@ export class Maintenance {
 
   /**
    * Does what is due for this login session now. It reads the record first: one that was ended, refreshed or removed in
-   * the meantime is left alone (R4). `clockSetBack`: due times were written by a clock that stood later, so they count
-   * as reached. A refresh that has to queue at its issuer's gate goes on after this resolved; `drain` waits for it. Rejects
-   * with LatchkeyError `store_unavailable`.
+   * the meantime is left alone (R4). `clockSetBack`: due times may have been written by a clock that stood later, so they
+   * count as reached, but for a record that was refreshed a moment ago. A refresh that has to queue at its issuer's gate
+   * goes on after this resolved; `drain` waits for it. Rejects with LatchkeyError `store_unavailable`.
    */
   async maintain(id: LoginSessionId, clockSetBack = false): Promise<void> {
     const record = await this.#core.sessions.get(id);
     if (record?.nextDueAt === undefined) return;
     const now = this.#core.clock.now();
     // A process that began after the clock was set back can tell only by what stands in the record.
-    if (record.nextDueAt > now && !clockSetBack && !isFromTheFuture(record, now)) return;
+    if (record.nextDueAt > now && !isFromTheFuture(record, now) && !(clockSetBack && !wasJustRefreshed(record, now))) return;
     switch (record.state) {
       case "live":
       case "refreshing":
@@ -165,4 +165,15 @@ export class Maintenance {
 function isFromTheFuture(record: LoginSession, now: number): boolean {
   const { health, reason } = record;
   return wasSetBack(Math.max(health.lastRefreshAt ?? 0, health.lastFailure?.at ?? 0, reason?.at ?? 0), now);
+}
+
+/**
+ * True when the record was refreshed between the claim of this look and its reading, so that its due time is one of the clock as it
+ * stands. Else two replicas whose looks overlap with each other's refreshes would refresh in turn while both know of the jump (I14).
+ */
+function wasJustRefreshed(record: LoginSession, now: number): boolean {
+  const { lastRefreshAt } = record.health;
+  if (record.state !== "live" || lastRefreshAt === undefined || wasSetBack(lastRefreshAt, now)) return false;
+  // Short beside a token's life: a token that was obtained before the jump may seem as young.
+  return now - lastRefreshAt < Math.min(settleMs, 0.1 * lifetimeMs(record));
 }

@@ -16,7 +16,9 @@ import type { LoginSession, LoginSessionHandle, LoginSessionId } from "../sessio
 import type { WatchedLoginSession } from "../session/login-sessions.ts";
 import { randomSecret } from "../session/random.ts";
 import { type ClientMessage, isAnswer, rpcCodes, rpcError } from "./message.ts";
-import { RunningCalls } from "./running-calls.ts";
+import { ModernSide } from "./modern-side.ts";
+import { type Call, RunningCalls } from "./running-calls.ts";
+import { shownClient } from "./shown-client.ts";
 import type { Wire } from "./wire.ts";
 
 export type CloseReason =
@@ -74,6 +76,8 @@ export class Connection implements ServedConnection {
   readonly #options: ConnectionOptions;
   readonly #wire: Wire;
   readonly #sdk: Transport;
+  /** stdio alone, where one pipe may speak either era. */
+  readonly #modern: ModernSide | undefined;
   readonly #calls = new RunningCalls();
   #state: "open" | "ending" | "closed" = "open";
   #client: ClientInfo | undefined;
@@ -104,6 +108,7 @@ export class Connection implements ServedConnection {
     this.#wire = options.makeWire(this);
     // The SDK installs its callbacks before it first waits, so the connection is ready at once.
     void servers.create(this).connect(this.#sdk);
+    if (transport === "stdio") this.#modern = new ModernSide({ connection: this, servers, send: (message) => this.#send(message) });
   }
 
   get login(): WatchedLoginSession {
@@ -211,8 +216,10 @@ export class Connection implements ServedConnection {
         this.#cancel(item.message);
         continue;
       }
+      const isModern = this.#modern?.takes(item) === true;
       if (item.kind === "request") this.#begin(item.message);
-      this.#sdk.onmessage?.(item.message);
+      if (isModern) this.#modern?.deliver(item);
+      else this.#sdk.onmessage?.(item.message);
     }
   }
 
@@ -268,17 +275,19 @@ export class Connection implements ServedConnection {
     this.#lastAnswerTimer?.cancel();
     this.#wire.close(new Set());
     this.#sdk.onclose?.();
+    this.#modern?.close();
     this.#login?.release();
     this.#options.onClosed(this, reason);
   }
 
   #begin(request: JSONRPCRequest): void {
     this.#calls.begin(request);
+    const modernClient = this.#modern?.clientOf(request);
+    if (modernClient !== undefined) this.#client = modernClient;
     if (request.method !== "initialize") return;
     const initialize = InitializeRequestSchema.safeParse(request);
     if (!initialize.success) return;
-    const { name, version } = initialize.data.params.clientInfo;
-    this.#client = { name: printable(name), version: printable(version) };
+    this.#client = shownClient(initialize.data.params.clientInfo);
   }
 
   #cancel(notification: JSONRPCNotification): void {
@@ -288,10 +297,11 @@ export class Connection implements ServedConnection {
     // The answer to the call that ends the login session is owed, whatever the client thinks by now.
     if (call === undefined || call.keepsAnswer || !this.#calls.giveUp(call)) return;
     this.#wire.drop(call.id);
+    this.#endStream(call);
     call.abort(new LatchkeyError("cancelled", "The client cancelled this call."));
   }
 
-  #send(message: JSONRPCMessage, options: TransportSendOptions | undefined): void {
+  #send(message: JSONRPCMessage, options?: TransportSendOptions): void {
     if (this.#state === "closed") return;
     if (!isAnswer(message)) {
       const about = options?.relatedRequestId;
@@ -327,8 +337,16 @@ export class Connection implements ServedConnection {
       const { id } = call;
       if (call.method === "tools/call") this.#wire.send({ jsonrpc: "2.0", id, result: this.#options.servers.failedCall(error, login) }, id);
       else this.#wire.send(rpcErrorMessage(id, error), id);
+      this.#endStream(call);
     }
     for (const call of failed) call.abort(error);
+  }
+
+  /** The SDK never answers what listens: its id is free at once. */
+  #endStream(call: Call): void {
+    if (!call.isStream) return;
+    this.#calls.end(call.id);
+    this.#modern?.stopListening(call.id);
   }
 
   #credentialRanOut(): void {
@@ -357,12 +375,4 @@ function closeError(reason: CloseReason): LatchkeyError {
     case "login_ended":
       return new LatchkeyError("login_ended", "The login session of this connection has ended.");
   }
-}
-
-/** Names come from outside and go to logs and pages: printable, and short. */
-function printable(text: string): string {
-  return text
-    .replaceAll(/[\p{C}\p{Z}]+/gu, " ")
-    .trim()
-    .slice(0, 100);
 }

@@ -1,6 +1,6 @@
 import type { Clock, Timer } from "../clock.ts";
 import { LatchkeyError } from "../errors.ts";
-import type { ServedExchange } from "../mcp/modern-servers.ts";
+import type { ModernConnection } from "../mcp/modern-servers.ts";
 import type { ClientSeen, RunningCall } from "../mcp/served-connection.ts";
 import type { Credential } from "../session/authenticator.ts";
 import type { WatchedLoginSession } from "../session/login-sessions.ts";
@@ -19,7 +19,7 @@ export interface ModernExchangeOptions {
  * One request of the modern era: a connection for as long as its answer takes, bound to the login session of the
  * credential that it came with (B3).
  */
-export class ModernExchange implements ServedExchange {
+export class ModernExchange implements ModernConnection {
   readonly label = `x_${randomSecret().slice(0, 8)}`;
   readonly transport = "streamable-http";
   readonly login: WatchedLoginSession;
@@ -54,7 +54,8 @@ export class ModernExchange implements ServedExchange {
     return this.#wire.signal;
   }
 
-  get running(): RunningCall {
+  /** The one call that it is, also when it has been given up. */
+  call(): RunningCall {
     const exchange = this;
     return {
       signal: this.#abort.signal,
@@ -72,10 +73,6 @@ export class ModernExchange implements ServedExchange {
 
   clients(): readonly ClientSeen[] {
     return this.#options.clients();
-  }
-
-  call(): RunningCall | undefined {
-    return this.#isOpen ? this.running : undefined;
   }
 
   /**

@@ -37,6 +37,11 @@ export class Call implements RunningCall {
     this.#keepsAnswer = false;
   }
 
+  /** Whether its answer is the end of a stream: nobody waits for that. */
+  get isStream(): boolean {
+    return this.method === "subscriptions/listen";
+  }
+
   /** It gets no answer, or no other answer, than it has. */
   finish(): void {
     this.#isOpen = false;
@@ -58,7 +63,7 @@ export class RunningCalls {
   readonly #waiting: (() => void)[] = [];
   #openCount = 0;
 
-  /** How many wait for an answer. */
+  /** How many wait for an answer; streams do not. */
   get openCount(): number {
     return this.#openCount;
   }
@@ -73,8 +78,9 @@ export class RunningCalls {
   }
 
   begin(request: JSONRPCRequest): void {
-    this.#calls.set(request.id, new Call(request));
-    this.#openCount += 1;
+    const call = new Call(request);
+    this.#calls.set(request.id, call);
+    if (!call.isStream) this.#openCount += 1;
   }
 
   /** The handler is done. Gives the call if it still waits for the answer. */
@@ -88,12 +94,13 @@ export class RunningCalls {
   giveUp(call: Call): boolean {
     if (!call.isOpen) return false;
     call.finish();
+    if (call.isStream) return true;
     this.#openCount -= 1;
     if (this.#openCount === 0) for (const resolve of this.#waiting.splice(0)) resolve();
     return true;
   }
 
-  /** Resolves when none is open. */
+  /** Resolves when none waits for an answer. */
   settled(): Promise<void> {
     if (this.#openCount === 0) return Promise.resolve();
     return new Promise((resolve) => this.#waiting.push(resolve));

@@ -1,9 +1,15 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { Client } from "@modelcontextprotocol/client";
+import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
+import { describe, expect, test, vi } from "vitest";
 import { Program } from "../support/e2e-process.ts";
 import { connectStdio } from "../support/e2e-stdio.ts";
+import type { AtEnd } from "../support/e2e-world.ts";
+
+// Each starts programs of its own, at one time with all the others.
+vi.setConfig({ testTimeout: 60_000 });
 
 describe.concurrent("latchkey stdio --demo", () => {
   test("acts for the user that it was started as, each process for its own (R9)", async ({ onTestFinished }) => {
@@ -44,6 +50,35 @@ describe.concurrent("latchkey stdio --demo", () => {
     const { error, text } = await client.call("list_notes");
     expect(error).toMatchObject({ code: "login_ended", reason: "logout", retryable: false });
     expect(text).toContain("Sign in again");
+  });
+});
+
+describe.concurrent("latchkey stdio in the modern era, from the SDK's own client", () => {
+  const connect = async (atEnd: AtEnd, args: readonly string[]): Promise<Client> => {
+    const client = new Client({ name: "modern", version: "1" }, { versionNegotiation: { mode: { pin: "2026-07-28" } } });
+    const bin = join(import.meta.dirname, "..", "..", "bin", "latchkey.js");
+    await client.connect(new StdioClientTransport({ command: process.execPath, args: [bin, "stdio", ...args], stderr: "ignore" }));
+    atEnd(() => client.close());
+    return client;
+  };
+
+  test("acts for the user that it was started as, and is seen as a client of the login session (R9)", async ({ onTestFinished }) => {
+    const client = await connect(onTestFinished, ["--demo", "--as", "xenia"]);
+    expect((await client.callTool({ name: "whoami" })).structuredContent).toMatchObject({ subject: "xenia" });
+    expect((await client.callTool({ name: "add_note", arguments: { text: "modern" } })).isError).not.toBe(true);
+    expect((await client.callTool({ name: "session_status" })).structuredContent).toMatchObject({ clients: [{ name: "modern" }] });
+    expect((await client.callTool({ name: "sign_out" })).structuredContent).toMatchObject({ state: "ended" });
+    expect(await client.callTool({ name: "list_notes" })).toMatchObject({
+      isError: true,
+      _meta: { "latchkey/error": { code: "login_ended" } },
+    });
+  });
+
+  test("is told of a wrong configuration through MCP (R5)", async ({ onTestFinished }) => {
+    const client = await connect(onTestFinished, ["--config", join(tmpdir(), "latchkey-no-such-file.json")]);
+    expect((await client.listTools()).tools.map(({ name }) => name)).toContain("whoami");
+    const refused = await client.callTool({ name: "session_status" });
+    expect(refused).toMatchObject({ isError: true, _meta: { "latchkey/error": { code: "configuration_invalid" } } });
   });
 });
 

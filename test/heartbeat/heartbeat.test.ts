@@ -100,6 +100,33 @@ describe("a beat", () => {
     await heartbeat.stop();
   });
 
+  it("never overlaps the one before when it was stopped and started again meanwhile (R11)", async () => {
+    const hold = new Hold();
+    let open = 0;
+    let most = 0;
+    const { clock, heartbeat } = scripted({
+      store: {
+        claimDue: async () => {
+          open += 1;
+          most = Math.max(most, open);
+          await hold.wait();
+          open -= 1;
+          return [];
+        },
+        shiftDue: async () => {},
+      },
+    });
+    heartbeat.start();
+    await clock.advance(1_000);
+    const stopped = heartbeat.stop();
+    heartbeat.start();
+    await clock.advance(5_000);
+    expect(most).toBe(1);
+    hold.open();
+    await stopped;
+    await heartbeat.stop();
+  });
+
   it("does not work on one login session twice at one time, though its lease ran out (R11)", async () => {
     const { clock, work, maintained, heartbeat, queue } = scripted();
     work.on = true;
@@ -140,6 +167,54 @@ describe("a beat", () => {
     expect(maintained).toEqual(["id-1", "id-2"]);
     expect(heartbeat.working).toBe(0);
     await heartbeat.stop();
+  });
+
+  describe("when the store fails after a full claim, though there was more", () => {
+    /** The first look takes all it can; from then on the store is away. */
+    function failing(work: Hold) {
+      const looks = { count: 0 };
+      const { clock, heartbeat } = scripted({
+        store: {
+          claimDue: async (_now, limit) => {
+            looks.count += 1;
+            if (looks.count === 1) return Array.from({ length: limit }, (_, each) => `id-${each}` as LoginSessionId);
+            // Endless looks in one moment would never let the clock go on.
+            if (looks.count > 20) return [];
+            throw storeAway();
+          },
+          shiftDue: async () => {},
+        },
+        maintenance: { maintain: () => work.wait() },
+      });
+      return { clock, heartbeat, looks };
+    }
+
+    it("waits before it looks again (I13)", async () => {
+      const work = new Hold();
+      work.on = false;
+      const { clock, heartbeat, looks } = failing(work);
+      heartbeat.start();
+      await clock.advance(1_000);
+      expect(looks.count).toBe(2);
+      await clock.advance(3_000);
+      expect(looks.count).toBe(5);
+      await heartbeat.stop();
+    });
+
+    it("waits as long when work ends meanwhile (I13)", async () => {
+      const work = new Hold();
+      const { clock, heartbeat, looks } = failing(work);
+      heartbeat.start();
+      await clock.advance(1_000);
+      for (let each = 0; each < 2; each += 1) {
+        work.letOne();
+        await settle();
+        await clock.advance(0);
+        expect(looks.count).toBe(2);
+      }
+      work.open();
+      await heartbeat.stop();
+    });
   });
 
   it("looks once in each interval when there is nothing to do, also when it was started twice", async () => {

@@ -36,7 +36,7 @@ export class Summary {
   text(): string {
     const perSecond = Math.round(this.#userHours / Math.max(0.001, this.#seconds));
     const lines = [
-      `seeds ${this.#seeds[0]} to ${this.#seeds.at(-1)}: ${this.#userHours} user-hours, ${this.#events} events in ${Math.round(this.#seconds)} s (${perSecond} user-hours a second)`,
+      `seeds ${rangesOf(this.#seeds)}: ${this.#userHours} user-hours, ${this.#events} events in ${Math.round(this.#seconds)} s (${perSecond} user-hours a second)`,
       "faults:",
       ...allFaults.map((name) => line(name, this.faultCount(name))),
       "what happened:",
@@ -57,6 +57,17 @@ export function replayCommand(run: {
 }): string {
   const mutant = run.mutant === undefined || run.mutant === "none" ? "" : ` --mutant ${run.mutant}`;
   return `npm run simulate -- --seed ${run.seed} --hours ${run.hours} --users ${run.users} --replicas ${run.replicas}${mutant}`;
+}
+
+/** 5000 to 5031, 7000 */
+function rangesOf(seeds: readonly number[]): string {
+  const ranges: { from: number; to: number }[] = [];
+  for (const seed of seeds.toSorted((a, b) => a - b)) {
+    const last = ranges.at(-1);
+    if (last !== undefined && seed === last.to + 1) last.to = seed;
+    else ranges.push({ from: seed, to: seed });
+  }
+  return ranges.map(({ from, to }) => (from === to ? `${from}` : `${from} to ${to}`)).join(", ");
 }
 
 function line(name: string, count: number): string {

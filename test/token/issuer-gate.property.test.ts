@@ -16,7 +16,7 @@ interface Visit {
 const failuresToClose = 5;
 
 const verdict = fc.oneof(
-  { weight: 4, arbitrary: fc.constantFrom<GateVerdict>({ kind: "sick", failure: "not_sent" }, { kind: "sick", failure: "ambiguous" }) },
+  { weight: 8, arbitrary: fc.constantFrom<GateVerdict>({ kind: "sick", failure: "not_sent" }, { kind: "sick", failure: "ambiguous" }) },
   { weight: 3, arbitrary: fc.constantFrom<GateVerdict>({ kind: "healthy" }, { kind: "answered" }, { kind: "neutral" }) },
   {
     weight: 1,
@@ -64,7 +64,7 @@ class Expected {
   }
 }
 
-it("never more inside than allowed, one probe while half open, nobody before Retry-After, and every waiter admitted or refused (I13)", async () => {
+it("never more inside than allowed, one probe while half open, nobody before Retry-After, open without trouble, and every waiter admitted or refused (I13)", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.scheduler(),
@@ -99,6 +99,8 @@ it("never more inside than allowed, one probe while half open, nobody before Ret
           inside -= 1;
           expected.judge(given, clock.monotonic());
           ticket.leave(given);
+          const restsForMs = Math.max(0, expected.restUntil - clock.monotonic());
+          if (!gate.isTroubled && gate.closedForMs > restsForMs) problems.push("closed though nothing is wrong");
           if (leavesTwice) ticket.leave({ kind: "healthy" });
         };
         const go = async (each: Visit): Promise<void> => {

@@ -181,6 +181,26 @@ describe("the gate of an authorization server (I13)", () => {
     await other.enter("next");
   });
 
+  it.each(["healthy", "answered"] as const)("opens when a request that was inside before it closed is %s after all", async (kind) => {
+    const { gate, enter, fail, queue, entered } = make(2);
+    const older = await enter("older");
+    await fail(5);
+    expect(gate.closedForMs).toBe(1_000);
+    queue("a");
+    older.leave({ kind });
+    await settle();
+    expect(gate.closedForMs).toBe(0);
+    expect(entered).toEqual(["a"]);
+  });
+
+  it("stays closed for its rest when a request from before it is answered (F12)", async () => {
+    const { gate, enter } = make(2);
+    const older = await enter("older");
+    (await enter("asked to rest")).leave({ kind: "sick", retryAfterSeconds: 30 });
+    older.leave({ kind: "answered" });
+    expect(gate.closedForMs).toBe(30_000);
+  });
+
   it("opens when another replica has succeeded since the last failure, and for no older success", async () => {
     const { clock, gate, pauses, enter, fail } = make(2);
     gate.noticeSuccess(clock.now());

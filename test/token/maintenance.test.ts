@@ -1,6 +1,8 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { LoginSession, LoginSessionState, RefreshToken } from "../../src/session/login-session.ts";
 import { aLoginSession, inState, openAttempt } from "../session/records.ts";
+import { hookedStore } from "../support/hooked-store.ts";
 import { settle } from "../support/manual-clock.ts";
 import { makeBench } from "../support/token-bench.ts";
 
@@ -65,6 +67,40 @@ describe("a login session that is not due", () => {
     const near = await make("ended", (now) => ({ ...later(now), reason: { code: "logout", at: now + 5_000 } }));
     await near.maintain();
     expect(await near.stored()).toEqual(near.record);
+  });
+});
+
+describe("a login session whose refresh another replica has just committed, after the clock was set back (F25, I14)", () => {
+  const refreshedAgo = (agoMs: number) =>
+    make("live", (now) => ({ nextDueAt: now + 20_000, health: { failures: 0, refusals: 0, lastRefreshAt: now - agoMs } }));
+
+  it("is not refreshed once more by a look that was begun before", async () => {
+    const { maintain, stored, record, server } = await refreshedAgo(2_999);
+    await maintain(true);
+    expect(server.presentations).toEqual([]);
+    expect(await stored()).toEqual(record);
+  });
+
+  it("counts as due when it may have been written before the jump", async () => {
+    const { maintain, server } = await refreshedAgo(3_000);
+    await maintain(true);
+    expect(server.presentations).toHaveLength(1);
+  });
+
+  it("is refreshed once by two replicas, whichever reads when (property)", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.scheduler(), async (scheduler) => {
+        const { one, another, server, store, signIn, clock } = makeBench();
+        const { record } = await signIn();
+        await clock.advance(60_000);
+        const slow = hookedStore(store.loginSessions, { before: () => scheduler.schedule(Promise.resolve()) });
+        const two = another("two", { loginSessions: slow });
+        // Both have the claim of it: the lease of the first one was over while it waited for its answer.
+        const looks = [one, two].map((each) => each.maintenance.maintain(record.id, true));
+        await scheduler.waitFor(Promise.all(looks));
+        expect(server.presentations).toHaveLength(1);
+      }),
+    );
   });
 });
 
