@@ -1,14 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import {
-  applyEdits,
-  type Edit,
-  getNodeValue,
-  modify,
-  type Node,
-  type ParseError,
-  parseTree,
-  printParseErrorCode,
-} from "jsonc-parser";
+import { applyEdits, type Edit, getNodeValue, modify, type Node, type ParseError, parseTree, printParseErrorCode } from "jsonc-parser";
 import type { LocalClient } from "./clients.ts";
 
 /** How a client starts Latchkey. Paths are absolute: a client has no working folder that anybody knows, and its own PATH. */
