@@ -5,7 +5,7 @@ import type { ClientSeen, TransportKind } from "../mcp/served-connection.ts";
 import type { ServerFactory } from "../mcp/server-factory.ts";
 import type { Credential } from "../session/authenticator.ts";
 import type { LoginSession, LoginSessionId } from "../session/login-session.ts";
-import type { LoginSessions } from "../session/login-sessions.ts";
+import type { LoginSessions, WatchedLoginSession } from "../session/login-sessions.ts";
 import { ClientsSeen } from "./clients-seen.ts";
 import { type Binding, type CloseReason, Connection } from "./connection.ts";
 import { RemovedKeys } from "./removed-keys.ts";
@@ -68,6 +68,7 @@ export type OpenOutcome =
 /** Connections that somebody else keeps: the single requests of the modern era. */
 export interface OtherConnections {
   countByLoginSession(id: LoginSessionId): number;
+  clientsOf(id: LoginSessionId): readonly ClientSeen[];
   closeByKey(id: LoginSessionId, keyId: string): void;
   abortCalls(id: LoginSessionId): void;
 }
@@ -118,7 +119,14 @@ export class ConnectionRegistry {
   /** The clients on connections of a login session in the last 15 minutes, closed ones included; the latest first. */
   clientsOf(id: LoginSessionId): readonly ClientSeen[] {
     const present = [...(this.#byLoginSession.get(id) ?? [])].map(clientOf).filter((client) => client !== undefined);
-    return this.#clientsSeen.list(id, present, this.#options.clock.now());
+    return this.#clientsSeen.list(id, [...present, ...(this.#others?.clientsOf(id) ?? [])], this.#options.clock.now());
+  }
+
+  /** A client was here and has gone: it is remembered as long as the login session lives. */
+  leftBy(login: WatchedLoginSession, client: ClientSeen | undefined): void {
+    if (client === undefined || login.current().state === "ended") return;
+    this.#clientsSeen.add(login.id, client, this.#options.clock.now());
+    this.#arm();
   }
 
   /** How many entries each map holds, for the test of I16. */
@@ -292,13 +300,11 @@ export class ConnectionRegistry {
     const { binding } = connection;
     // Never bound: nobody was signed in.
     if (binding === undefined) return;
-    const { loginSessionId, handle } = binding;
+    const { handle } = binding;
     this.#byId.delete(connection.id);
     this.#forget(connection, binding);
     this.#slotOf.get(connection)?.delete(connection);
-    const client = clientOf(connection);
-    if (client !== undefined && connection.login.current().state !== "ended")
-      this.#clientsSeen.add(loginSessionId, client, this.#options.clock.now());
+    this.leftBy(connection.login, clientOf(connection));
     this.#options.audit.record({
       event: "connection_closed",
       login: handle,

@@ -18,7 +18,7 @@ import { randomSecret } from "../session/random.ts";
 import { type ClientMessage, isAnswer, rpcCodes, rpcError } from "./message.ts";
 import { ModernSide } from "./modern-side.ts";
 import { type Call, RunningCalls } from "./running-calls.ts";
-import { shownClient } from "./shown-client.ts";
+import { modernClientOf, shownClient } from "./shown-client.ts";
 import type { Wire } from "./wire.ts";
 
 export type CloseReason =
@@ -282,7 +282,7 @@ export class Connection implements ServedConnection {
 
   #begin(request: JSONRPCRequest): void {
     this.#calls.begin(request);
-    const modernClient = this.#modern?.clientOf(request);
+    const modernClient = this.#modern && modernClientOf(request);
     if (modernClient !== undefined) this.#client = modernClient;
     if (request.method !== "initialize") return;
     const initialize = InitializeRequestSchema.safeParse(request);

@@ -1,7 +1,7 @@
 import type { Clock, Timer } from "../clock.ts";
 import { LatchkeyError } from "../errors.ts";
 import type { ModernConnection } from "../mcp/modern-servers.ts";
-import type { ClientSeen, RunningCall } from "../mcp/served-connection.ts";
+import type { ClientInfo, ClientSeen, RunningCall } from "../mcp/served-connection.ts";
 import type { Credential } from "../session/authenticator.ts";
 import type { WatchedLoginSession } from "../session/login-sessions.ts";
 import { randomSecret } from "../session/random.ts";
@@ -11,6 +11,8 @@ export interface ModernExchangeOptions {
   readonly credential: Credential;
   readonly clock: Clock;
   readonly clients: () => readonly ClientSeen[];
+  /** Undefined: it did not say. */
+  readonly client: ClientInfo | undefined;
   /** A stream that lasts longer than this after its credential has expired is closed. */
   readonly credentialGraceMs: number;
 }
@@ -69,6 +71,12 @@ export class ModernExchange implements ModernConnection {
         exchange.#keepsAnswer = false;
       },
     };
+  }
+
+  /** Who asked, heard of just now: what it asked for is still there. */
+  get clientSeen(): ClientSeen | undefined {
+    const { client, clock } = this.#options;
+    return client && { ...client, transport: this.transport, lastSeenAt: clock.now() };
   }
 
   clients(): readonly ClientSeen[] {

@@ -3,6 +3,7 @@ import type { isLegacyRequest, McpHttpHandler } from "@modelcontextprotocol/serv
 import { type Clock, sleep } from "../clock.ts";
 import { LatchkeyError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
+import type { ClientSeen } from "../mcp/served-connection.ts";
 import type { ServerFactory } from "../mcp/server-factory.ts";
 import type { LoginSession, LoginSessionId } from "../session/login-session.ts";
 import type { LoginSessions } from "../session/login-sessions.ts";
@@ -10,6 +11,7 @@ import type { ConnectionRegistry, OtherConnections } from "./connection-registry
 import type { HttpGate } from "./http-gate.ts";
 import type { McpRequest } from "./http-transport.ts";
 import { ModernExchange } from "./modern-exchange.ts";
+import { modernClientOf } from "./shown-client.ts";
 import { sendWebResponse, toWebRequest } from "./web-exchange.ts";
 
 export interface ModernHttpOptions {
@@ -90,6 +92,7 @@ export class ModernHttp implements OtherConnections {
         clock,
         credentialGraceMs,
         clients: () => registry.clientsOf(loginSessionId),
+        client: modernClientOf(message),
       });
       await this.#track(exchange, isCall(message), async () => {
         response.on("close", () => exchange.cut(new LatchkeyError("cancelled", "The client is gone.")));
@@ -105,6 +108,10 @@ export class ModernHttp implements OtherConnections {
 
   countByLoginSession(id: LoginSessionId): number {
     return this.#running.get(id)?.size ?? 0;
+  }
+
+  clientsOf(id: LoginSessionId): readonly ClientSeen[] {
+    return [...(this.#running.get(id)?.keys() ?? [])].flatMap(({ clientSeen }) => clientSeen ?? []);
   }
 
   /** A connection key was removed: what was asked with it gets nothing any more. */
@@ -162,6 +169,7 @@ export class ModernHttp implements OtherConnections {
     try {
       await settled;
     } finally {
+      this.#options.registry.leftBy(exchange.login, exchange.clientSeen);
       exchange.done();
       ofLogin.delete(exchange);
       if (ofLogin.size === 0) this.#running.delete(id);

@@ -1,11 +1,9 @@
-import type { JSONRPCMessage, JSONRPCRequest, RequestId } from "@modelcontextprotocol/sdk/types.js";
+import type { JSONRPCMessage, RequestId } from "@modelcontextprotocol/sdk/types.js";
 import type { JSONRPCMessage as ModernMessage, Transport as ModernTransport } from "@modelcontextprotocol/server";
-import * as z from "zod";
 import type { ModernConnection } from "../mcp/modern-servers.ts";
-import type { ClientInfo } from "../mcp/served-connection.ts";
 import type { ServerFactory } from "../mcp/server-factory.ts";
 import { type ClientMessage, rpcError } from "./message.ts";
-import { shownClient } from "./shown-client.ts";
+import { metaOf } from "./shown-client.ts";
 
 export interface ModernSideOptions {
   readonly connection: ModernConnection;
@@ -16,12 +14,9 @@ export interface ModernSideOptions {
 
 /** Key of a message's `_meta` that says which revision it is written in: with it a message belongs to the modern era. */
 const versionKey = "io.modelcontextprotocol/protocolVersion";
-const clientKey = "io.modelcontextprotocol/clientInfo";
 /** The one revision of the modern era so far. Another one is refused by the SDK, and settles nothing. */
 const modernRevision = "2026-07-28";
 const internalErrorCode = -32603;
-
-const clientSchema = z.object({ name: z.string(), version: z.string() });
 
 /**
  * The modern era on the pipe of a stdio connection: the SDK's `serveStdio` with its one server (B2), loaded with the
@@ -42,19 +37,13 @@ export class ModernSide {
   takes(item: ClientMessage): boolean {
     if (this.#era !== "open") return this.#era === "modern";
     if (item.kind === "response") return false;
-    const version = metaOf(item.message)?.[versionKey];
+    const version = metaOf(item.message)[versionKey];
     if (version === undefined) {
       this.#era = "legacy";
       return false;
     }
     if (item.kind === "request" && item.message.method !== "server/discover" && version === modernRevision) this.#era = "modern";
     return true;
-  }
-
-  /** Who sent it, as each request of the modern era says; undefined: it does not. */
-  clientOf(request: JSONRPCRequest): ClientInfo | undefined {
-    const client = clientSchema.safeParse(metaOf(request)?.[clientKey]);
-    return client.success ? shownClient(client.data) : undefined;
   }
 
   /** In the order in which they come, whatever is loaded meanwhile. */
@@ -106,9 +95,4 @@ export class ModernSide {
   #answerFailure(id: RequestId): void {
     this.#options.send({ ...rpcError(id, internalErrorCode, "The modern era cannot be served. Begin with initialize."), id });
   }
-}
-
-function metaOf({ params }: { readonly params?: { readonly _meta?: unknown } | undefined }): Readonly<Record<string, unknown>> | undefined {
-  const meta = params?._meta;
-  return typeof meta === "object" && meta !== null ? { ...meta } : undefined;
 }

@@ -181,6 +181,38 @@ test("a removed connection key cuts off what is being answered to it", async () 
   expect(bench.held[0]?.context.signal.aborted).toBe(true);
 });
 
+test("the client of a request is seen while it is answered and for 15 minutes afterwards, by its own login session alone", async () => {
+  const answer = call("alice", "hold", {}, { meta: { "io.modelcontextprotocol/clientInfo": { name: "slow\nclient", version: "1" } } });
+  await bench.holding(1);
+  const { json } = await call("alice", "session_status");
+  const clients: { name: string }[] = json.result.structuredContent.clients;
+  expect(clients.map(({ name }) => name).sort()).toEqual(["modern", "slow client"]);
+  bench.held[0]?.release("done");
+  await answer;
+  await eventually(() => bench.registry.countByLoginSession("id-alice" as never) === 0);
+  const seen = bench.registry.clientsOf("id-alice" as never);
+  expect(seen.map(({ name, transport }) => `${name} ${transport}`).sort()).toEqual([
+    "modern streamable-http",
+    "slow client streamable-http",
+  ]);
+  expect(bench.registry.clientsOf("id-bob" as never)).toEqual([]);
+  await bench.clock.advance(16 * 60_000);
+  expect(bench.registry.sizes()).toMatchObject({ clientsSeen: 0 });
+});
+
+test("a client of a login session that has ended is not remembered (I16)", async () => {
+  await call("alice", "sign_out");
+  await eventually(() => bench.registry.countByLoginSession("id-alice" as never) === 0);
+  expect(bench.registry.sizes()).toMatchObject({ clientsSeen: 0 });
+});
+
+test("subscriptions/listen promises nothing of a tool table that never changes: it is complete at once", async () => {
+  const { text, json } = await ask("alice", "subscriptions/listen", { params: { notifications: { toolsListChanged: true } } });
+  expect(text).toContain('"notifications":{}');
+  expect(json.result).toMatchObject({ resultType: "complete" });
+  await eventually(() => bench.registry.countByLoginSession("id-alice" as never) === 0);
+});
+
 test("whoever asks in whatever order, and is answered in whatever order, gets the answer of his own login session (B2)", async () => {
   const users = ["alice", "bob"] as const;
   await fc.assert(
