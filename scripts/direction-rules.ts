@@ -41,6 +41,7 @@ const fences: Readonly<Record<string, readonly string[]>> = {
   "oidc-provider": ["authorization-server", "demo"],
   "pg|pg-[^/]+": ["store/postgres"],
   ioredis: ["store/redis"],
+  "jsonc-parser": ["local"],
 };
 
 const kernel = "(errors|clock|logger)[.]ts$";

@@ -1,3 +1,4 @@
+import { realpathSync } from "node:fs";
 import { homedir } from "node:os";
 import { runCommandLine } from "./cli/commands.ts";
 import { systemClock } from "./clock.ts";
@@ -38,6 +39,8 @@ try {
     homeDirectory: homedir(),
     platform: process.platform,
     pid: process.pid,
+    nodePath: process.execPath,
+    programPath: programPath(process.argv[1] ?? ""),
     stdin: process.stdin,
     stdout: process.stdout,
     stderr: process.stderr,
@@ -62,6 +65,15 @@ function fail(message: string, cause: unknown): never {
 
 function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
   if (error.code !== "EPIPE" && error.code !== "ERR_STREAM_DESTROYED") throw error;
+}
+
+/** A command on the PATH is a link, which the package manager removes and makes again. */
+function programPath(started: string): string {
+  try {
+    return realpathSync(started);
+  } catch {
+    return started;
+  }
 }
 
 /** Resolves when all that was written has left the process, or cannot. */

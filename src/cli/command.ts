@@ -15,6 +15,10 @@ export interface CommandIo {
   /** As Node names it: "linux", "darwin", "win32". */
   readonly platform: string;
   readonly pid: number;
+  /** Absolute path of the Node.js that runs this. */
+  readonly nodePath: string;
+  /** Absolute path of the script that was started, links followed. */
+  readonly programPath: string;
   readonly stdin: Readable;
   /** Only what was asked for: for stdio it is the wire. */
   readonly stdout: Writable;

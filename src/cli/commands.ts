@@ -10,13 +10,15 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   login: async () => (await import("./login.ts")).loginCommand,
   logout: async () => (await import("./logout.ts")).logoutCommand,
   status: async () => (await import("./status.ts")).statusCommand,
+  install: async () => (await import("./install.ts")).installCommand,
+  uninstall: async () => (await import("./uninstall.ts")).uninstallCommand,
   config: async () => (await import("./config.ts")).configCommand,
   store: async () => (await import("./store.ts")).storeCommand,
   keys: async () => (await import("./keys.ts")).keysCommand,
 };
 
 /** Commands that a later version has. */
-const later = ["install", "uninstall", "doctor"];
+const later = ["doctor"];
 
 /** Names of all commands of this version. */
 export const commandNames: readonly string[] = [...Object.keys(commands), "help", "version"];
@@ -56,7 +58,7 @@ async function writeOverview(io: Omit<CommandIo, "args">): Promise<ExitCode> {
     ["help", "This list, or the help of one command: latchkey help serve."] as const,
     ["version", "The version of Latchkey."] as const,
   ];
-  const list = rows.map(([name, summary]) => `  ${name.padEnd(8)} ${summary}`).join("\n");
+  const list = rows.map(([name, summary]) => `  ${name.padEnd(9)} ${summary}`).join("\n");
   io.stdout.write(`Latchkey ${latchkeyVersion()}: each MCP connection acts as its own signed-in user.
 
 Usage: latchkey COMMAND [options]

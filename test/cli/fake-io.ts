@@ -12,16 +12,18 @@ export interface Outcome {
 /** Runs the command line inside this process, with a world of its own. */
 export async function run(
   argv: readonly string[],
-  world: { readonly cwd?: string; readonly env?: Readonly<Record<string, string>> } = {},
+  world: { readonly cwd?: string; readonly env?: Readonly<Record<string, string>>; readonly homeDirectory?: string } = {},
 ): Promise<Outcome> {
   const stdout = new Collected();
   const stderr = new Collected();
   const exitCode = await runCommandLine(argv, {
     env: world.env ?? {},
     cwd: world.cwd ?? "/nowhere",
-    homeDirectory: "/home/nobody",
+    homeDirectory: world.homeDirectory ?? "/home/nobody",
     platform: "linux",
     pid: 1,
+    nodePath: "/opt/node/bin/node",
+    programPath: "/opt/latchkey/bin/latchkey.js",
     stdin: new PassThrough(),
     stdout,
     stderr,

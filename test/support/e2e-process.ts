@@ -61,7 +61,7 @@ export class Program {
   }
 
   /** Waits until stdout has this. Throws at once, with everything that was said, when the process ends before. */
-  async says(pattern: RegExp, withinMs = 20_000): Promise<RegExpExecArray> {
+  async says(pattern: RegExp, withinMs = 45_000): Promise<RegExpExecArray> {
     const seen = await eventually(
       `stdout has ${pattern}`,
       () => pattern.exec(this.stdout) ?? (this.child.exitCode === null ? undefined : "ended"),
