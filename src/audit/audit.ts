@@ -10,6 +10,8 @@ export type AuditEventName =
   | "login_required"
   | "login_ended"
   | "login_repaired"
+  | "backchannel_logout"
+  | "backchannel_logout_refused"
   | "refresh_presented"
   | "refresh_committed"
   | "refresh_failed"

@@ -8,6 +8,7 @@ import { createWebApp } from "../http/web-server.ts";
 import type { DemoControls } from "../http/web-services.ts";
 import type { Logger } from "../logger.ts";
 import { BearerAuthenticator, ConnectionKeyAuthenticator } from "../session/authenticator.ts";
+import { BackchannelLogout } from "../token/backchannel-logout.ts";
 import type { Tool } from "../tool/tool.ts";
 import { createClientAddress } from "../transport/client-address.ts";
 import { createHostCheck } from "../transport/host-check.ts";
@@ -120,6 +121,7 @@ function serve(options: HttpServerOptions, listener: Listener, publicUrl: string
       logins,
       imports,
       logout,
+      backchannelLogout: new BackchannelLogout({ tokens: authorizationServers, sessions, logout, usedIds: store.usedIds, clock, audit }),
       loginServers: authorizationServers,
       clientAuthorization,
       connectionsOf: (id) => registry.countByLoginSession(id),

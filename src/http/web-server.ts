@@ -4,6 +4,7 @@ import { Hono } from "hono";
 import { loadConsole } from "../console/console-files.ts";
 import { asLatchkeyError, LatchkeyError } from "../errors.ts";
 import { AuthorizationServerPaths } from "./authorization-server-paths.ts";
+import { backchannelLogoutRoute } from "./backchannel-logout-route.ts";
 import { BrowserLogout } from "./browser-logout.ts";
 import { BrowserSessions } from "./browser-sessions.ts";
 import { canonicalAddress } from "./canonical-address.ts";
@@ -89,6 +90,7 @@ function allRoutes(settings: WebSettings, services: WebServices): readonly Route
     ...new LoginRoutes(settings, services, { publicUrl, cookies, browserSessions, windows, starts }).routes(),
     ...new ConsentRoutes(settings, services, { guard, starts }).routes(),
     logoutRoute(windows, logout),
+    backchannelLogoutRoute(services),
     ...sessionRoutes(services, { windows, logout, importAccess }),
     importRoute(services, importAccess, keyLimit),
     ...keyRoutes(services, windows, keyLimit),

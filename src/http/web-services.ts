@@ -6,6 +6,7 @@ import type { Logger } from "../logger.ts";
 import type { LoginSessionId } from "../session/login-session.ts";
 import type { LoginSessions } from "../session/login-sessions.ts";
 import type { Store } from "../session/store.ts";
+import type { BackchannelLogout } from "../token/backchannel-logout.ts";
 import type { Imports } from "../token/imports.ts";
 import type { Logins } from "../token/logins.ts";
 import type { Logout } from "../token/logout.ts";
@@ -67,6 +68,7 @@ export interface WebServices {
   readonly logins: Pick<Logins, "start" | "repair">;
   readonly imports: Pick<Imports, "importLogin">;
   readonly logout: Pick<Logout, "end">;
+  readonly backchannelLogout: Pick<BackchannelLogout, "receive">;
   readonly loginServers: LoginServers;
   /** Latchkey as the authorization server of MCP clients. */
   readonly clientAuthorization: McpAuthorizationServer;

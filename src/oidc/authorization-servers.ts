@@ -5,6 +5,8 @@ import type {
   ImportCheck,
   ImportPort,
   IntrospectionOutcome,
+  LogoutTokenCheck,
+  LogoutTokenPort,
   RawReply,
   RefreshOutcome,
   RefreshRequest,
@@ -22,6 +24,7 @@ import { checkImport } from "./import-check.ts";
 import { introspect } from "./introspection.ts";
 import { completeLogin } from "./login-completion.ts";
 import { type BegunLogin, beginLogin, type LoginRequest } from "./login-request.ts";
+import { checkLogoutToken } from "./logout-token.ts";
 import { refresh } from "./refresh.ts";
 import { verifyReply } from "./reply-verification.ts";
 import { revoke } from "./revocation.ts";
@@ -38,7 +41,7 @@ export type ProbeResult =
  * that cannot be reached fails nothing but the call. Expected outcomes of the token service's port are values; the login
  * flow throws LatchkeyError `login_failed`, `authorization_server_unavailable`, or `not_found` for a name that is not configured.
  */
-export class AuthorizationServers implements AuthorizationServerPort, ImportPort {
+export class AuthorizationServers implements AuthorizationServerPort, ImportPort, LogoutTokenPort {
   readonly #servers: ReadonlyMap<string, AuthorizationServer>;
 
   /** Throws LatchkeyError `configuration_invalid`, with all `details.problems` at once. */
@@ -108,6 +111,11 @@ export class AuthorizationServers implements AuthorizationServerPort, ImportPort
   /** Which authorization server and which user the ID token of an import is from (R17). `accessToken` is not looked at. */
   async checkImport(request: { readonly idToken: string; readonly accessToken?: string | undefined }): Promise<ImportCheck> {
     return await checkImport([...this.#servers.values()], request);
+  }
+
+  /** Which sign-ins a logout token ends (OIDC Back-Channel Logout 1.0, section 2.6). */
+  async checkLogoutToken(logoutToken: string): Promise<LogoutTokenCheck> {
+    return await checkLogoutToken([...this.#servers.values()], logoutToken);
   }
 
   /** Whether discovery works now: it is asked, whatever is known already. */

@@ -1,4 +1,4 @@
-import { type CompactJWSHeaderParameters, compactVerify, decodeProtectedHeader, errors } from "jose";
+import { type CompactJWSHeaderParameters, compactVerify, decodeJwt, decodeProtectedHeader, errors } from "jose";
 import { parseJsonObject } from "./json.ts";
 import type { KeySet, VerificationKey } from "./key-set.ts";
 import { safeText } from "./safe-text.ts";
@@ -85,6 +85,16 @@ async function verifyWith(jwt: string, alg: string, key: VerificationKey | Uint8
   } catch (thrown) {
     // jose's messages may quote parts of the token; its codes do not.
     return bad(thrown instanceof errors.JWSSignatureVerificationFailed ? "its signature is wrong" : "its signature cannot be verified");
+  }
+}
+
+/** What a JWT claims, nothing of it checked: to find out whose keys to ask. Undefined: it is none. */
+export function unverifiedClaims(jwt: string): Claims | undefined {
+  if (jwt.length > longestJwt) return undefined;
+  try {
+    return decodeJwt(jwt);
+  } catch {
+    return undefined;
   }
 }
 

@@ -1,9 +1,8 @@
-import { decodeJwt } from "jose";
 import type { ImportCheck } from "../token/ports.ts";
 import type { AuthorizationServer } from "./authorization-server.ts";
 import { grantSid } from "./grant-sid.ts";
 import { claimProblems, timeliness } from "./id-token-claims.ts";
-import { type Claims, longestJwt, verifySignature } from "./id-token-signature.ts";
+import { type Claims, unverifiedClaims, verifySignature } from "./id-token-signature.ts";
 import { nonEmptyString } from "./json.ts";
 import { profileOf } from "./profile.ts";
 import { safeText } from "./safe-text.ts";
@@ -17,7 +16,7 @@ const acceptedExpirySeconds = 24 * 3600;
  * token of an import is not looked at: the backend may have refreshed it since, and the import gets its own. Never rejects.
  */
 export async function checkImport(servers: readonly AuthorizationServer[], request: { readonly idToken: string }): Promise<ImportCheck> {
-  const unverified = decode(request.idToken);
+  const unverified = unverifiedClaims(request.idToken);
   if (unverified === undefined) return { kind: "rejected", problems: ["id_token is not a signed JWT"] };
   const server = serverOf(servers, unverified);
   if (server === undefined) {
@@ -54,19 +53,10 @@ async function checkAgainst(server: AuthorizationServer, idToken: string, unveri
   return { kind: "ok", authorizationServer: name, principal, profile: profileOf(unverified), expired: times.kind === "expired" };
 }
 
-/** Of several clients at one issuer, the one that is the audience. */
-function serverOf(servers: readonly AuthorizationServer[], claims: Claims): AuthorizationServer | undefined {
+/** Whom unverified claims would be from: of several clients at one issuer, the one that is the audience. */
+export function serverOf(servers: readonly AuthorizationServer[], claims: Claims): AuthorizationServer | undefined {
   const ofIssuer = servers.filter(({ settings }) => settings.issuer === claims.iss);
   const audience = claims.aud;
   const isAudience = (clientId: string): boolean => audience === clientId || (Array.isArray(audience) && audience.includes(clientId));
   return ofIssuer.find(({ settings }) => isAudience(settings.clientId)) ?? ofIssuer[0];
-}
-
-function decode(jwt: string): Claims | undefined {
-  if (jwt.length > longestJwt) return undefined;
-  try {
-    return decodeJwt(jwt);
-  } catch {
-    return undefined;
-  }
 }

@@ -78,6 +78,10 @@ export class LoginSessions {
     return this.#store.listByUser(issuer, subject);
   }
 
+  listBySid(issuer: string, sid: string): Promise<readonly LoginSession[]> {
+    return this.#store.listBySid(issuer, sid);
+  }
+
   /** Adds a new record. Throws LatchkeyError `conflict` or `store_unavailable`. */
   async insert(record: LoginSession): Promise<void> {
     await this.#writingVersion(record.id, record.version, () => this.#store.insert(record));

@@ -35,6 +35,11 @@ export interface LoginSessionStore {
   /** All login sessions of one user, ended ones included until they are purged, newest first. */
   listByUser(issuer: string, subject: string): Promise<readonly LoginSession[]>;
   /**
+   * All login sessions that began in one session at the authorization server (`sid` of its ID token), newest first, as `listByUser`. One that
+   * a version without this look-up wrote is found after its next commit.
+   */
+  listBySid(issuer: string, sid: string): Promise<readonly LoginSession[]>;
+  /**
    * Takes up to `limit` login sessions with `nextDueAt` <= `now`, soonest first, and hides each from further claims
    * for `leaseMs`, or until its next commit. Two callers never get the same one within the lease.
    */

@@ -8,6 +8,7 @@ export class IndexHashes {
   /** For the hashes of refresh tokens. */
   readonly refreshTokenKey: Buffer;
   readonly #userKey: Buffer;
+  readonly #sidKey: Buffer;
   readonly #rowKey: Buffer;
   readonly #authorizationServerKey: Buffer;
   readonly #usedIdKey: Buffer;
@@ -16,6 +17,7 @@ export class IndexHashes {
     const derive = (purpose: string): Buffer => Buffer.from(hkdfSync("sha256", indexKey, "latchkey index 1", purpose, 32));
     this.refreshTokenKey = derive("refresh tokens");
     this.#userKey = derive("users");
+    this.#sidKey = derive("sids");
     this.#rowKey = derive("rows");
     this.#authorizationServerKey = derive("authorization server records");
     this.#usedIdKey = derive("used ids");
@@ -25,6 +27,13 @@ export class IndexHashes {
   user(issuer: string, subject: string): string {
     return createHmac("sha256", this.#userKey)
       .update(JSON.stringify([issuer, subject]))
+      .digest("base64url");
+  }
+
+  /** Stands for a session at an authorization server. */
+  sid(issuer: string, sid: string): string {
+    return createHmac("sha256", this.#sidKey)
+      .update(JSON.stringify([issuer, sid]))
       .digest("base64url");
   }
 

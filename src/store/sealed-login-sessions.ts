@@ -11,6 +11,8 @@ export interface StoredLoginSession {
   readonly refreshHash: string | undefined;
   readonly consumedHash: string | undefined;
   readonly importedHash: string | undefined;
+  /** Undefined: it has no `sid`, or a version that kept none here wrote it. */
+  readonly sidHash: string | undefined;
   readonly version: number;
   readonly generation: number;
   readonly state: string;
@@ -53,8 +55,10 @@ export class SealedLoginSessions {
     if (unsealed.kind === "unreadable") return this.#refuse(stored, unsealed.problem);
     const record = parse(unsealed.text);
     if (record === undefined) return this.#refuse(stored, "is no login session");
-    if (!isSame({ ...this.#columns(record), sealed: stored.sealed }, stored))
-      return this.#refuse(stored, "does not agree with its columns");
+    const columns = this.#columns(record);
+    // A row that an older version wrote has no sid yet; its next commit brings it.
+    const sidHash = stored.sidHash === undefined ? undefined : columns.sidHash;
+    if (!isSame({ ...columns, sidHash, sealed: stored.sealed }, stored)) return this.#refuse(stored, "does not agree with its columns");
     this.#quarantine.clear(stored.id);
     this.keep(stored, record);
     return Object.freeze(record);
@@ -100,6 +104,7 @@ export class SealedLoginSessions {
       refreshHash: record.refreshTokenHash,
       consumedHash: record.consumedRefreshTokenHash,
       importedHash: record.importedRefreshTokenHash,
+      sidHash: record.principal.sid === undefined ? undefined : this.#hashes.sid(record.principal.issuer, record.principal.sid),
       version: record.version,
       generation: record.generation,
       state: record.state,
@@ -122,6 +127,7 @@ function isSame(one: StoredLoginSession, other: StoredLoginSession): boolean {
     one.refreshHash === other.refreshHash &&
     one.consumedHash === other.consumedHash &&
     one.importedHash === other.importedHash &&
+    one.sidHash === other.sidHash &&
     one.generation === other.generation &&
     one.state === other.state &&
     one.createdAt === other.createdAt

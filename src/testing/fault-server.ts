@@ -31,6 +31,11 @@ export interface FaultServer {
   clear(): void;
   /** A login without a browser. Throws when the client is not known. */
   issue(login: DirectLogin): Promise<IssuedTokens>;
+  /**
+   * A signed logout token for the first client (OIDC Back-Channel Logout 1.0, section 2.4). It names neither `sub` nor `sid` by itself; `claims`
+   * are put over its own, and undefined leaves one out.
+   */
+  logoutToken(claims?: Readonly<Record<string, unknown>>): Promise<string>;
   /** From now on it signs with new keys, which its key set has. The old ones it has no more. */
   rotateKeys(): void;
   /** Whether this refresh token is the current one of a family that is alive. */
@@ -132,6 +137,12 @@ class RunningFaultServer implements FaultServer {
     const order = { family, refreshToken: record.token, refreshExpiresAt: record.expiresAt, isLogin: true };
     const { accessToken, idToken = "", expiresInSeconds } = await makeTokenReply(this.#state, plan, order);
     return { accessToken, refreshToken: record.token, idToken, expiresInSeconds, family: family.name };
+  }
+
+  logoutToken(claims: Readonly<Record<string, unknown>> = {}): Promise<string> {
+    const iat = Math.floor(this.#state.clock.now() / 1000);
+    const usual = { iss: this.issuer, aud: this.#state.clients[0]?.clientId, iat, exp: iat + 120, jti: this.#state.secret("logout") };
+    return this.#state.signing.logoutToken({ ...usual, events: { "http://schemas.openid.net/event/backchannel-logout": {} }, ...claims });
   }
 
   rotateKeys(): void {

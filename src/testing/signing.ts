@@ -48,6 +48,13 @@ export class Signing {
     return flaw === "bad_signature" ? withBadSignature(signed) : signed;
   }
 
+  /** A logout token with these claims and no others (OIDC Back-Channel Logout 1.0, section 2.4). */
+  async logoutToken(claims: JWTPayload): Promise<string> {
+    const keyId = this.#keyId("ES256");
+    const { privateKey } = await this.#key(keyId, "ES256");
+    return await new SignJWT(claims).setProtectedHeader({ alg: "ES256", kid: keyId, typ: "logout+jwt" }).sign(privateKey);
+  }
+
   /** New keys, under new ids. */
   rotate(): void {
     this.#keys.clear();

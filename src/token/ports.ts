@@ -124,6 +124,33 @@ export interface ImportPort {
   identify(authorizationServer: string, principal: Principal, reply: RawReply): Promise<Verification>;
 }
 
+/** A logout token that passed every check (OIDC Back-Channel Logout 1.0, section 2.6) but that of its replay. */
+export interface LogoutToken {
+  readonly issuer: string;
+  /** Its audience. */
+  readonly clientId: string;
+  /** At least one of the two is there. */
+  readonly subject?: string | undefined;
+  readonly sid?: string | undefined;
+  readonly jti: string;
+  /** Sign-ins after this moment (ms since the epoch, the tolerance of clocks counted in) came after the logout. */
+  readonly endsSignInsUntil: number;
+  /** From this moment on it is refused as expired (ms since the epoch). */
+  readonly expiresAt: number;
+}
+
+export type LogoutTokenCheck =
+  | { readonly kind: "ok"; readonly token: LogoutToken }
+  /** All problems at once, safe to show. */
+  | { readonly kind: "rejected"; readonly problems: readonly string[] }
+  /** The keys could not be fetched. */
+  | { readonly kind: "unavailable"; readonly cause: unknown };
+
+/** Checks logout tokens. Implemented by oidc/. */
+export interface LogoutTokenPort {
+  checkLogoutToken(logoutToken: string): Promise<LogoutTokenCheck>;
+}
+
 /** What is known of an authorization server and its tokens, from the configuration. Times in seconds. */
 export interface AuthorizationServerPolicy {
   readonly name: string;

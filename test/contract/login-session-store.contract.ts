@@ -118,6 +118,26 @@ export function describeLoginSessionStore(name: string, makeStore: LoginSessionS
         expect((await store.listByUser("https://as.example", "alice")).map((each) => each.id)).toEqual([sameMoment.id, b.id, c.id, a.id]);
       }));
 
+    it("lists those of one session at the authorization server, the newest first, by the sid of their last sign-in (F24)", () =>
+      withStore(async (store) => {
+        const of = (sid: string | undefined, issuer = "https://as.example"): Partial<LoginSession> => ({
+          principal: { issuer, subject: "alice", clientId: "client", sid },
+        });
+        const a = aLoginSession("a", { ...of("sid-1"), createdAt: 1 });
+        const b = aLoginSession("b", { ...of("sid-1"), createdAt: 2 });
+        const others = [of("sid-2"), of(undefined), of("sid-1", "https://other.example")];
+        for (const record of [a, b, ...others.map((other, index) => aLoginSession(`o${index}`, other))]) await store.insert(record);
+        expect(await store.listBySid("https://as.example", "sid-1")).toEqual([b, a]);
+        expect(await store.listBySid("https://as.example sid-1", "")).toEqual([]);
+        // A sign-in that repairs brings another session.
+        const repaired = { ...a, ...of("sid-3"), version: a.version + 1 };
+        expect(await store.commit(repaired)).toEqual({ committed: true });
+        expect(await store.listBySid("https://as.example", "sid-1")).toEqual([b]);
+        expect(await store.listBySid("https://as.example", "sid-3")).toEqual([repaired]);
+        expect(await store.remove(a.id, repaired.version)).toBe(true);
+        expect(await store.listBySid("https://as.example", "sid-3")).toEqual([]);
+      }));
+
     it("keeps issuer and subject apart however they are written", () =>
       withStore(async (store) => {
         await store.insert(aLoginSession("a", { principal: { issuer: "https://as.example", subject: "x y", clientId: "c" } }));

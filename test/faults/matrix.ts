@@ -104,7 +104,6 @@ export const faultMatrix: readonly FaultRow[] = [
     id: "F24",
     fault: "back-channel logout: valid, replayed, wrong audience, with nonce, by `sid`",
     expected: "200 and closed within 1 s; 400; only that `sid`",
-    notYet: "there is no back-channel logout in this version",
   },
   {
     id: "F25",

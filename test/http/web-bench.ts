@@ -4,7 +4,7 @@ import { isHandle } from "../../src/http/handle.ts";
 import { htmlDocument } from "../../src/http/html-page.ts";
 import { listen } from "../../src/http/listen.ts";
 import { createWebApp } from "../../src/http/web-server.ts";
-import type { DemoControls, LoginServers, WebSettings } from "../../src/http/web-services.ts";
+import type { DemoControls, LoginServers, WebServices, WebSettings } from "../../src/http/web-services.ts";
 import type { Logger } from "../../src/logger.ts";
 import type { LoginSession, LoginSessionId } from "../../src/session/login-session.ts";
 import { MemoryStore } from "../../src/store/memory/memory-store.ts";
@@ -19,6 +19,7 @@ export interface WebBenchOptions {
   readonly settings?: Partial<WebSettings>;
   readonly loginServers?: Partial<LoginServers>;
   readonly demo?: DemoControls;
+  readonly backchannelLogout?: WebServices["backchannelLogout"];
   readonly logger?: Logger;
   readonly corsOrigins?: readonly string[];
   /** Where `beginLogin` sends the browser. */
@@ -86,6 +87,7 @@ export async function startWebBench(options: WebBenchOptions = {}): Promise<WebB
       logins: replica.logins,
       imports: replica.imports,
       logout: replica.logout,
+      backchannelLogout: options.backchannelLogout ?? { receive: async () => {} },
       loginServers,
       clientAuthorization: new McpAuthorizationServer({
         publicUrl: listener.url,

@@ -62,6 +62,7 @@ describe("package.json", () => {
 test("every test file belongs to a suite, and lies in a folder that mirrors the source or has a purpose of its own", () => {
   const known = new Set([
     ...globSync("src/*/", { cwd: root }).map((path) => path.replace(/^src\/|\/$/g, "")),
+    "conformance",
     "contract",
     "replicas",
     "e2e",

@@ -30,6 +30,7 @@ export function mutantStore(mutant: Mutant, store: LoginSessionStore, shared: Si
     commit: (next) => store.commit(next),
     remove: (id, version) => store.remove(id, version),
     listByUser: (issuer, subject) => store.listByUser(issuer, subject),
+    listBySid: (issuer, sid) => store.listBySid(issuer, sid),
     claimDue: (now, limit, leaseMs) => store.claimDue(now, limit, leaseMs),
     shiftDue: (byMs) => store.shiftDue(byMs),
     subscribe: (listener) => store.subscribe(listener),

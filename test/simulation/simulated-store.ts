@@ -148,6 +148,10 @@ class StoreView implements LoginSessionStore {
     return this.#read(() => this.#store.inner.loginSessions.listByUser(issuer, subject));
   }
 
+  listBySid(issuer: string, sid: string): Promise<readonly LoginSession[]> {
+    return this.#read(() => this.#store.inner.loginSessions.listBySid(issuer, sid));
+  }
+
   async claimDue(now: number, limit: number, leaseMs: number): Promise<readonly LoginSessionId[]> {
     // Mostly nothing is due: that answer takes no event, or the heartbeats of idle replicas would be most of a run.
     const claimed = await this.#store.inner.loginSessions.claimDue(now, limit, leaseMs);

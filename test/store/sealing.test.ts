@@ -81,6 +81,21 @@ describe("a stored login session that was changed from outside is quarantined", 
     return { bench, store: await bench.open() };
   }
 
+  test("a login session that a version without the look-up by sid wrote is read, and found by it after its next commit", async () => {
+    const bench = new SqliteBench(onTestFinished);
+    const before = await bench.open();
+    const record = aLoginSession("a", { principal: { issuer, subject, clientId: "client", sid: "sid-1" } });
+    await before.loginSessions.insert(record);
+    await before.close();
+    bench.tamper("UPDATE login_sessions SET sid_hash = NULL");
+    const { loginSessions } = await bench.open();
+    expect(await loginSessions.get(record.id)).toEqual(record);
+    expect(await loginSessions.listBySid(issuer, "sid-1")).toEqual([]);
+    const next = { ...record, version: record.version + 1 };
+    expect(await loginSessions.commit(next)).toEqual({ committed: true });
+    expect(await loginSessions.listBySid(issuer, "sid-1")).toEqual([next]);
+  });
+
   test.each([
     ["sealed", "'no sealed text'"],
     ["sealed", "(SELECT sealed FROM login_sessions WHERE id = 'id-b')"],
@@ -89,6 +104,7 @@ describe("a stored login session that was changed from outside is quarantined", 
     ["refresh_hash", "'x'"],
     ["consumed_hash", "'x'"],
     ["imported_hash", "'x'"],
+    ["sid_hash", "'x'"],
     ["version", "7"],
     ["generation", "7"],
     ["state", "'ended'"],

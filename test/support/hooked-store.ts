@@ -27,6 +27,7 @@ export function hookedStore(store: LoginSessionStore, hooks: StoreHooks): LoginS
     commit: (next) => hooked<CommitResult>("commit", next, () => store.commit(next)),
     remove: (id, version) => hooked("remove", id, () => store.remove(id, version)),
     listByUser: (issuer, subject) => hooked("list", subject, () => store.listByUser(issuer, subject)),
+    listBySid: (issuer, sid) => hooked("list", sid, () => store.listBySid(issuer, sid)),
     claimDue: (now, limit, leaseMs) => hooked("claimDue", limit, () => store.claimDue(now, limit, leaseMs)),
     shiftDue: (byMs) => hooked("shiftDue", byMs, () => store.shiftDue(byMs)),
     subscribe: (listener) => store.subscribe(listener),

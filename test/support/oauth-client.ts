@@ -141,7 +141,7 @@ export function onwardOf(page: Answer): URL {
 }
 
 /** Consents and signs in at the authorization server's form; gives the client's address with the answer, unvisited. */
-async function allow(browser: HttpBrowser, authorizationUrl: URL, user: string): Promise<URL> {
+export async function allow(browser: HttpBrowser, authorizationUrl: URL, user: string): Promise<URL> {
   const page = await answerConsent(browser, await openConsent(browser, authorizationUrl), "allow");
   const callback = await browser.submitLoginForm(await browser.open(onwardOf(page)), user);
   return follow(browser, callback);

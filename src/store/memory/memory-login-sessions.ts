@@ -10,6 +10,7 @@ export class MemoryLoginSessions implements LoginSessionStore {
   readonly #hashes = new Map<RefreshTokenHash, LoginSessionId>();
   readonly #imported = new Map<RefreshTokenHash, LoginSessionId>();
   readonly #users = new Map<string, Set<LoginSessionId>>();
+  readonly #sids = new Map<string, Set<LoginSessionId>>();
   readonly #due = new DueIndex<LoginSessionId>();
   readonly #listeners = new Set<(change: LoginSessionChange) => void>();
 
@@ -18,9 +19,7 @@ export class MemoryLoginSessions implements LoginSessionStore {
     if (this.#records.has(id) || this.#handles.has(handle) || (imported !== undefined && this.#imported.has(imported)))
       throw existsAlready();
     this.#handles.set(record.handle, record.id);
-    const user = userKey(record.principal.issuer, record.principal.subject);
-    const ids = this.#users.get(user) ?? new Set();
-    this.#users.set(user, ids.add(record.id));
+    addTo(this.#users, pairKey(record.principal.issuer, record.principal.subject), record.id);
     this.#put(record, undefined);
   }
 
@@ -52,16 +51,20 @@ export class MemoryLoginSessions implements LoginSessionStore {
     this.#handles.delete(current.handle);
     this.#due.set(id, undefined);
     this.#indexHashes(undefined, current);
-    const user = userKey(current.principal.issuer, current.principal.subject);
-    const ids = this.#users.get(user);
-    ids?.delete(id);
-    if (ids?.size === 0) this.#users.delete(user);
+    removeFrom(this.#users, pairKey(current.principal.issuer, current.principal.subject), id);
     this.#tell({ id, version: 0 });
     return true;
   }
 
   async listByUser(issuer: string, subject: string): Promise<readonly LoginSession[]> {
-    const ids = this.#users.get(userKey(issuer, subject)) ?? [];
+    return this.#newestFirst(this.#users.get(pairKey(issuer, subject)) ?? []);
+  }
+
+  async listBySid(issuer: string, sid: string): Promise<readonly LoginSession[]> {
+    return this.#newestFirst(this.#sids.get(pairKey(issuer, sid)) ?? []);
+  }
+
+  #newestFirst(ids: Iterable<LoginSessionId>): readonly LoginSession[] {
     // Of two of the same millisecond the one that was inserted later comes first: sort is stable.
     const found = [...ids]
       .reverse()
@@ -93,6 +96,7 @@ export class MemoryLoginSessions implements LoginSessionStore {
       hashes: this.#hashes.size,
       imported: this.#imported.size,
       users: this.#users.size,
+      sids: this.#sids.size,
       due: this.#due.size,
       listeners: this.#listeners.size,
     };
@@ -106,6 +110,11 @@ export class MemoryLoginSessions implements LoginSessionStore {
   }
 
   #indexHashes(next: LoginSession | undefined, current: LoginSession | undefined): void {
+    const [before, after] = [sidKey(current), sidKey(next)];
+    if (before !== after) {
+      if (before !== undefined && current !== undefined) removeFrom(this.#sids, before, current.id);
+      if (after !== undefined && next !== undefined) addTo(this.#sids, after, next.id);
+    }
     if (current?.importedRefreshTokenHash !== undefined) this.#imported.delete(current.importedRefreshTokenHash);
     if (next?.importedRefreshTokenHash !== undefined) this.#imported.set(next.importedRefreshTokenHash, next.id);
     for (const hash of [current?.refreshTokenHash, current?.consumedRefreshTokenHash, current?.importedRefreshTokenHash])
@@ -119,6 +128,20 @@ export class MemoryLoginSessions implements LoginSessionStore {
   }
 }
 
-function userKey(issuer: string, subject: string): string {
-  return JSON.stringify([issuer, subject]);
+function pairKey(issuer: string, name: string): string {
+  return JSON.stringify([issuer, name]);
+}
+
+function sidKey(record: LoginSession | undefined): string | undefined {
+  return record?.principal.sid === undefined ? undefined : pairKey(record.principal.issuer, record.principal.sid);
+}
+
+function addTo(index: Map<string, Set<LoginSessionId>>, key: string, id: LoginSessionId): void {
+  index.set(key, (index.get(key) ?? new Set()).add(id));
+}
+
+function removeFrom(index: Map<string, Set<LoginSessionId>>, key: string, id: LoginSessionId): void {
+  const ids = index.get(key);
+  ids?.delete(id);
+  if (ids?.size === 0) index.delete(key);
 }

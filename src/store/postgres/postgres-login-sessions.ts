@@ -10,7 +10,8 @@ import type { PostgresDatabase, PostgresStatements, PostgresValue } from "./post
 import { shiftStatement } from "./postgres-shift.ts";
 import { mustNumber, mustText, type PostgresRow, textOrNull } from "./postgres-values.ts";
 
-const columns = "id, handle, user_hash, refresh_hash, consumed_hash, imported_hash, version, generation, state, created_at, sealed";
+const columns =
+  "id, handle, user_hash, refresh_hash, consumed_hash, imported_hash, sid_hash, version, generation, state, created_at, sealed";
 
 /** A login session that cannot be read is looked at again by the heartbeat after this time, in case it was put right. */
 const quarantineLookMs = 60_000;
@@ -79,10 +80,18 @@ export class PostgresLoginSessions implements LoginSessionStore {
     const stored = await this.#records.loginSessions.seal(next);
     const changed = await this.#write(
       stored.id,
-      `UPDATE ${this.#table} SET refresh_hash = $1, consumed_hash = $2, imported_hash = $3, version = $4, generation = $5, state = $6,
-         due_at = $7, sealed = $8, key_id = $9, writer = $10, txid = pg_current_xact_id() WHERE id = $11 AND version = $12`,
-      ...[stored.refreshHash ?? null, stored.consumedHash ?? null, stored.importedHash ?? null, stored.version, stored.generation],
-      ...[stored.state, next.nextDueAt ?? null, stored.sealed, this.#keyId(stored), this.#parts.changes.writer],
+      `UPDATE ${this.#table} SET refresh_hash = $1, consumed_hash = $2, imported_hash = $3, sid_hash = $4, version = $5, generation = $6, state = $7,
+         due_at = $8, sealed = $9, key_id = $10, writer = $11, txid = pg_current_xact_id() WHERE id = $12 AND version = $13`,
+      ...[stored.refreshHash ?? null, stored.consumedHash ?? null, stored.importedHash ?? null, stored.sidHash ?? null],
+      ...[
+        stored.version,
+        stored.generation,
+        stored.state,
+        next.nextDueAt ?? null,
+        stored.sealed,
+        this.#keyId(stored),
+        this.#parts.changes.writer,
+      ],
       ...[stored.id, stored.version - 1],
     );
     if (changed === 1) {
@@ -107,11 +116,16 @@ export class PostgresLoginSessions implements LoginSessionStore {
     return true;
   }
 
-  async listByUser(issuer: string, subject: string): Promise<readonly LoginSession[]> {
-    const rows = await this.#db.all(
-      `SELECT ${columns} FROM ${this.#table} WHERE user_hash = $1 ORDER BY created_at DESC, row DESC`,
-      this.#records.hashes.user(issuer, subject),
-    );
+  listByUser(issuer: string, subject: string): Promise<readonly LoginSession[]> {
+    return this.#list("user_hash", this.#records.hashes.user(issuer, subject));
+  }
+
+  listBySid(issuer: string, sid: string): Promise<readonly LoginSession[]> {
+    return this.#list("sid_hash", this.#records.hashes.sid(issuer, sid));
+  }
+
+  async #list(column: "user_hash" | "sid_hash", hash: string): Promise<readonly LoginSession[]> {
+    const rows = await this.#db.all(`SELECT ${columns} FROM ${this.#table} WHERE ${column} = $1 ORDER BY created_at DESC, row DESC`, hash);
     const records = await Promise.all(rows.map((row) => this.#records.loginSessions.unseal(toStoredLoginSession(row))));
     return records.filter((record) => record !== undefined);
   }
@@ -168,7 +182,7 @@ export class PostgresLoginSessions implements LoginSessionStore {
   #insert(statements: PostgresStatements, stored: StoredLoginSession, record: LoginSession): Promise<number> {
     return statements.run(
       `INSERT INTO ${this.#table} (${columns}, key_id, due_at, writer)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT DO NOTHING`,
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT DO NOTHING`,
       ...[...values(stored), this.#keyId(stored), record.nextDueAt ?? null, this.#parts.changes.writer],
     );
   }
@@ -206,6 +220,7 @@ function values(stored: StoredLoginSession): readonly (string | number | null)[]
     stored.refreshHash ?? null,
     stored.consumedHash ?? null,
     stored.importedHash ?? null,
+    stored.sidHash ?? null,
     stored.version,
     stored.generation,
     stored.state,
@@ -223,6 +238,7 @@ export function toStoredLoginSession(row: PostgresRow): StoredLoginSession {
     refreshHash: textOrNull(row, "refresh_hash"),
     consumedHash: textOrNull(row, "consumed_hash"),
     importedHash: textOrNull(row, "imported_hash"),
+    sidHash: textOrNull(row, "sid_hash"),
     version: mustNumber(row, "version"),
     generation: mustNumber(row, "generation"),
     state: mustText(row, "state"),

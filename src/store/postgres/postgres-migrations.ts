@@ -103,4 +103,8 @@ export const migrations: readonly ((schema: string) => string)[] = [
   CREATE INDEX authorization_server_records_expires ON ${schema}.authorization_server_records (expires_at) WHERE expires_at IS NOT NULL;
   CREATE INDEX authorization_server_records_key ON ${schema}.authorization_server_records (key_id);
   `,
+  (schema) => `
+  ALTER TABLE ${schema}.login_sessions ADD COLUMN sid_hash text;
+  CREATE INDEX login_sessions_sid ON ${schema}.login_sessions (sid_hash) WHERE sid_hash IS NOT NULL;
+  `,
 ];

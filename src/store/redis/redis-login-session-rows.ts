@@ -3,15 +3,17 @@ import { orUndefined } from "./redis-values.ts";
 
 /**
  * Lua: `parse(row)` takes a row apart; nil: it is none. A row is one text, its parts with a space in between: a hash per login session would
- * take a fifth more memory. None of the parts has a space in it.
+ * take a fifth more memory. None of the parts has a space in it. The
+ * hash of the sid stands behind that of the user, after a comma: rows of older versions have none.
  */
 export const parseRow = `
 local function parse(row)
   local change, made, version, state, key, handle, user, refresh, consumed, imported, generation, created, sealed =
     string.match(row, '^(%d+) (%d+) (%d+) (%S+) (%S*) (%S*) (%S*) (%S*) (%S*) (%S*) (%S+) (%S+) (%S*)$')
   if not change then return nil end
-  return { change = change, made = made, version = version, state = state, key = key, handle = handle, user = user,
-    hashes = { refresh, consumed, imported } }
+  local who, sid = string.match(user, '^([^,]*),?(.*)$')
+  return { change = change, made = made, version = version, state = state, key = key, handle = handle, user = who,
+    hashes = { refresh, consumed, imported, sid } }
 end`;
 
 /** The parts of a row that come after `change` and `made`, which the script numbers. */
@@ -24,22 +26,25 @@ export function rowTail(stored: StoredLoginSession, keyId: string | undefined): 
     refreshHash = "",
     consumedHash = "",
     importedHash = "",
+    sidHash,
     generation,
     createdAt,
     sealed,
   } = stored;
-  return [
-    ...[version, state, keyId ?? "", handle, userHash, refreshHash, consumedHash, importedHash],
-    ...[generation, createdAt, sealed],
-  ].join(" ");
+  const user = sidHash === undefined ? userHash : `${userHash},${sidHash}`;
+  return [...[version, state, keyId ?? "", handle, user, refreshHash, consumedHash, importedHash], ...[generation, createdAt, sealed]].join(
+    " ",
+  );
 }
 
 /** A row as it stands in Redis. What somebody else has written there does not unseal. */
 export function toStoredLoginSession(id: string, row: string): StoredLoginSession {
-  const [, , version, state = "", , handle = "", userHash = "", refresh, consumed, imported, generation, createdAt, sealed = ""] =
+  const [, , version, state = "", , handle = "", user = "", refresh, consumed, imported, generation, createdAt, sealed = ""] =
     row.split(" ");
+  const [userHash = "", sid] = user.split(",");
   return {
     ...{ id, handle, userHash, state, sealed },
+    sidHash: orUndefined(sid),
     refreshHash: orUndefined(refresh),
     consumedHash: orUndefined(consumed),
     importedHash: orUndefined(imported),

@@ -22,7 +22,7 @@ local function plan(id, time)
   if time == '' then redis.call('ZREM', due, id) else redis.call('ZADD', due, scoreOf(time), id) end
 end`;
 
-/** Lua: what a row counts for, in the statistics and in the index of refresh tokens. */
+/** Lua: what a row counts for, in the statistics and in the index of refresh tokens, which has the sids too. */
 const indexes = `
 local function count(row, by)
   redis.call('HINCRBY', counters, 'state ' .. row.state, by)

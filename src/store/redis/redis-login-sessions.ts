@@ -118,14 +118,24 @@ export class RedisLoginSessions implements LoginSessionStore {
     return true;
   }
 
-  async listByUser(issuer: string, subject: string): Promise<readonly LoginSession[]> {
+  listByUser(issuer: string, subject: string): Promise<readonly LoginSession[]> {
     const user = this.#records.hashes.user(issuer, subject);
-    const found = pairs(await this.#db.run(listLoginSessions, ["login-sessions", "users"], [user])).map((each) => ({
+    return this.#list("users", user, ({ userHash }) => userHash === user);
+  }
+
+  listBySid(issuer: string, sid: string): Promise<readonly LoginSession[]> {
+    const hash = this.#records.hashes.sid(issuer, sid);
+    return this.#list("refresh-tokens", hash, ({ sidHash }) => sidHash === hash);
+  }
+
+  /** `isOf`: an index that was changed from outside must not give another's record (B14). */
+  async #list(index: string, hash: string, isOf: (stored: StoredLoginSession) => boolean): Promise<readonly LoginSession[]> {
+    const found = pairs(await this.#db.run(listLoginSessions, ["login-sessions", index], [hash])).map((each) => ({
       ...each,
       stored: toStoredLoginSession(each.id, each.row),
     }));
     found.sort((one, other) => other.stored.createdAt - one.stored.createdAt || madeAt(other.row) - madeAt(one.row));
-    const records = await Promise.all(found.filter(({ stored }) => stored.userHash === user).map((each) => this.#read(each)));
+    const records = await Promise.all(found.filter(({ stored }) => isOf(stored)).map((each) => this.#read(each)));
     return records.filter((record) => record !== undefined);
   }
 

@@ -10,7 +10,8 @@ import type { SqliteDatabase, SqliteRow } from "./sqlite-database.ts";
 import { beginShift } from "./sqlite-shift.ts";
 import { mustNumber, mustText, textOrNull } from "./sqlite-values.ts";
 
-const columns = "id, handle, user_hash, refresh_hash, consumed_hash, imported_hash, version, generation, state, created_at, sealed";
+const columns =
+  "id, handle, user_hash, refresh_hash, consumed_hash, imported_hash, sid_hash, version, generation, state, created_at, sealed";
 
 /** A login session that cannot be read is looked at again by the heartbeat after this time, in case it was put right. */
 const quarantineLookMs = 60_000;
@@ -48,7 +49,7 @@ export class SqliteLoginSessions implements LoginSessionStore {
         const imported = stored.importedHash ?? null;
         if (this.#db.get("SELECT 1 FROM login_sessions WHERE imported_hash = ? LIMIT 1", imported) !== undefined) throw existsAlready();
         const inserted = this.#db.run(
-          `INSERT INTO login_sessions (${columns}, key_id, due_at, writer, change) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+          `INSERT INTO login_sessions (${columns}, key_id, due_at, writer, change) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
           ...[...values(stored), this.#keyId(stored), record.nextDueAt ?? null, this.#changes.writer, nextChange(this.#db)],
         );
         if (inserted === 0) throw existsAlready();
@@ -85,9 +86,9 @@ export class SqliteLoginSessions implements LoginSessionStore {
     const there = await this.#db.write(
       () => {
         const changed = this.#db.run(
-          `UPDATE login_sessions SET refresh_hash = ?, consumed_hash = ?, imported_hash = ?, version = ?, generation = ?, state = ?,
+          `UPDATE login_sessions SET refresh_hash = ?, consumed_hash = ?, imported_hash = ?, sid_hash = ?, version = ?, generation = ?, state = ?,
              due_at = ?, sealed = ?, key_id = ?, writer = ?, change = ? WHERE id = ? AND version = ?`,
-          ...[stored.refreshHash ?? null, stored.consumedHash ?? null, stored.importedHash ?? null, stored.version],
+          ...[stored.refreshHash ?? null, stored.consumedHash ?? null, stored.importedHash ?? null, stored.sidHash ?? null, stored.version],
           ...[
             stored.generation,
             stored.state,
@@ -127,12 +128,17 @@ export class SqliteLoginSessions implements LoginSessionStore {
     );
   }
 
-  async listByUser(issuer: string, subject: string): Promise<readonly LoginSession[]> {
+  listByUser(issuer: string, subject: string): Promise<readonly LoginSession[]> {
+    return this.#list("user_hash", this.#records.hashes.user(issuer, subject));
+  }
+
+  listBySid(issuer: string, sid: string): Promise<readonly LoginSession[]> {
+    return this.#list("sid_hash", this.#records.hashes.sid(issuer, sid));
+  }
+
+  async #list(column: "user_hash" | "sid_hash", hash: string): Promise<readonly LoginSession[]> {
     const rows = await this.#db.read(() =>
-      this.#db.all(
-        `SELECT ${columns} FROM login_sessions WHERE user_hash = ? ORDER BY created_at DESC, row DESC`,
-        this.#records.hashes.user(issuer, subject),
-      ),
+      this.#db.all(`SELECT ${columns} FROM login_sessions WHERE ${column} = ? ORDER BY created_at DESC, row DESC`, hash),
     );
     const records = await Promise.all(rows.map((row) => this.#records.loginSessions.unseal(toStoredLoginSession(row))));
     return records.filter((record) => record !== undefined);
@@ -190,6 +196,7 @@ function values(stored: StoredLoginSession): readonly (string | number | null)[]
     stored.refreshHash ?? null,
     stored.consumedHash ?? null,
     stored.importedHash ?? null,
+    stored.sidHash ?? null,
     stored.version,
     stored.generation,
     stored.state,
@@ -207,6 +214,7 @@ export function toStoredLoginSession(row: SqliteRow): StoredLoginSession {
     refreshHash: textOrNull(row, "refresh_hash"),
     consumedHash: textOrNull(row, "consumed_hash"),
     importedHash: textOrNull(row, "imported_hash"),
+    sidHash: textOrNull(row, "sid_hash"),
     version: mustNumber(row, "version"),
     generation: mustNumber(row, "generation"),
     state: mustText(row, "state"),

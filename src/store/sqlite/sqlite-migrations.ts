@@ -108,4 +108,8 @@ export const migrations: readonly string[] = [
     mac TEXT NOT NULL
   ) STRICT;
   `,
+  `
+  ALTER TABLE login_sessions ADD COLUMN sid_hash TEXT;
+  CREATE INDEX login_sessions_sid ON login_sessions (sid_hash) WHERE sid_hash IS NOT NULL;
+  `,
 ];
