@@ -4,6 +4,7 @@ import { checkDeploy } from "./deploy/check.ts";
 import { checkDirection } from "./direction.ts";
 import { checkDocs } from "./docs.ts";
 import { checkLockfile } from "./lockfile.ts";
+import { checkMutation } from "./mutation-document.ts";
 
 /*
  * npm run check: everything that can be said about the source without running it. All steps run, whatever fails; with
@@ -33,6 +34,7 @@ const steps: readonly Step[] = [
   { name: "docs", run: () => checkDocs(root) },
   { name: "deploy", run: () => checkDeploy(root) },
   { name: "lockfile", run: () => checkLockfile(root) },
+  { name: "mutation", run: () => checkMutation(root) },
 ];
 
 const wanted = process.argv.slice(2);

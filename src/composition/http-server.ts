@@ -40,8 +40,6 @@ export interface HttpServer {
 /** How long running calls, and then running refreshes, may take when the server closes. */
 export const drainSeconds = 10;
 const closeGraceMs = 1_000;
-/** How long an MCP client's access token lives. Short: it is not asked about anywhere. */
-const clientAccessTokenSeconds = 300;
 
 /** Opens the listener of the configuration. Throws LatchkeyError `configuration_invalid` when the address cannot be had. */
 export function openListener(config: Config, clock: Clock): Promise<Listener> {
@@ -85,7 +83,7 @@ function serve(options: HttpServerOptions, listener: Listener, publicUrl: string
     sessions,
     logins,
     logout,
-    lifetimes: { accessTokenSeconds: clientAccessTokenSeconds, refreshTokenSeconds: config.session.idleLimitSeconds },
+    lifetimes: { accessTokenSeconds: config.server.clientAccessTokenSeconds, refreshTokenSeconds: config.session.idleLimitSeconds },
     clock,
     logger,
     audit,

@@ -33,6 +33,11 @@ export const serverSection = z
       )
       .default([])
       .describe("Origins whose pages may call /mcp, /.well-known and the token endpoints. Default: none."),
+    clientAccessTokenSeconds: count({ min: 30, max: 3600 })
+      .default(300)
+      .describe(
+        "How long an access token lives that Latchkey gives to an MCP client, in seconds. It is a JWT that is asked about nowhere; whatever its life, it is refused as soon as its login session has ended. Many clients refresh before every request when it lives 60 s or less. Default: 300.",
+      ),
     tls: z
       .strictObject({
         certificateFile: text().describe("PEM file with the certificate chain, relative to the configuration file."),
