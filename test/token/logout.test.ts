@@ -621,6 +621,7 @@ describe("the tombstone of an ended login session", () => {
       records: 0,
       handles: 0,
       hashes: 0,
+      sids: 0,
       users: 0,
       due: 0,
       listeners: 2,
