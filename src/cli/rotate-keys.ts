@@ -22,19 +22,25 @@ export async function rotateKeys(config: Config, forget: boolean, io: CommandIo)
     say(`The key file has a new key, ${added}, which seals from now on.`);
     return added;
   });
-  const { resealed, others } = await withStore(config, services, false, async ({ administration, now }) => {
+  const { resealed, others, replies } = await withStore(config, services, false, async ({ administration, journal, now }) => {
     // A server may have sealed a record with the old key a moment ago that it has not written yet.
     if (file !== undefined && (await administration.stats(now())).replicas > 0) await sleep(io.clock, lateWritesMs);
     const done = await resealAll(administration, (count) => progress(`${count} sealed anew so far`));
     const { sealedWith } = await administration.stats(now());
-    return { resealed: done, others: Object.entries(sealedWith).filter(([key]) => key !== active) };
+    // The reply of a refresh may be all that is left of a login (I4): it must not wait for a key that is forgotten.
+    const replies = await journal.reseal();
+    return { resealed: done, others: Object.entries(sealedWith).filter(([key]) => key !== active), replies };
   });
   say(resealedText(resealed, active));
   for (const [key, count] of others) say(`Still sealed with ${key === "unknown" ? "another key" : `the key ${key}`}: ${count}.`);
-  if (others.length > 0) say("Keep the old keys. Run this again when all servers use the new one.");
+  if (replies.resealed > 0) say(`${replies.resealed} kept replies were sealed anew; a server takes them up.`);
+  if (replies.elsewhere > 0) say(`${replies.elsewhere} replies are kept by servers that are at work, perhaps with an old key.`);
+  const isNeeded = others.length > 0 || replies.elsewhere > 0;
+  if (config.store.type !== "sqlite") say("Replies that are kept on other machines were not looked at: run this there, too.");
+  if (isNeeded) say("Keep the old keys. Run this again when all servers use the new one.");
   else if (file === undefined) say("No other key is needed by what is stored. Backups need the key that they were made with.");
   else if (forget) forgetOldKeys(file);
-  if (others.length === 0 && file !== undefined)
+  if (!isNeeded && file !== undefined)
     say(
       forget
         ? "The old keys were removed from the key file. Older backups need them: keep the key file that was saved with each."

@@ -6,7 +6,7 @@ import { LatchkeyError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import { CachedConnectionKeys } from "../session/cached-connection-keys.ts";
 import { type RefreshTokenHasher, refreshTokenHasher } from "../session/random.ts";
-import type { ReplyJournal } from "../session/reply-journal.ts";
+import type { ReplyJournal, ReplyJournalAdministration } from "../session/reply-journal.ts";
 import type { Store } from "../session/store.ts";
 import type { SealingKey } from "../store/key-ring.ts";
 import { MemoryStore } from "../store/memory/memory-store.ts";
@@ -18,7 +18,7 @@ export interface OpenedStore {
   readonly store: Store;
   readonly hashRefreshToken: RefreshTokenHasher;
   /** Undefined: nothing survives the process anyway. */
-  readonly journal?: ReplyJournal | undefined;
+  readonly journal?: (ReplyJournal & ReplyJournalAdministration) | undefined;
   /** The clock that all who share the store go by; undefined: this machine's. */
   readonly clock?: Clock | undefined;
 }
@@ -69,7 +69,7 @@ export function storeProblems({ store, sealing }: Pick<Config, "store" | "sealin
 interface DurableStore {
   readonly store: Store;
   readonly refreshTokenKey: Buffer;
-  readonly journal: ReplyJournal;
+  readonly journal: ReplyJournal & ReplyJournalAdministration;
   readonly clock?: Clock | undefined;
 }
 

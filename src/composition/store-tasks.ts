@@ -3,12 +3,15 @@ import type { Clock } from "../clock.ts";
 import type { Config } from "../config/schema.ts";
 import { LatchkeyError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
+import type { ReplyJournalAdministration } from "../session/reply-journal.ts";
 import type { StoreAdministration } from "../session/store-administration.ts";
 import { openStore } from "./open-store.ts";
 
 /** What an operator does to a store that is in use. */
 export interface StoreAccess {
   readonly administration: StoreAdministration;
+  /** The journals of this machine. */
+  readonly journal: ReplyJournalAdministration;
   /** By the store's own clock, milliseconds since the epoch. */
   readonly now: () => number;
 }
@@ -42,10 +45,11 @@ export async function withStore<T>(
     throw refused('store.type is "memory": such a store ends with the process that has it, and there is nothing to do.');
   if (!create && type === "sqlite" && file !== undefined && !existsSync(file))
     throw refused(`There is no store at ${file} yet: "latchkey serve" or "latchkey store migrate" makes it.`);
-  const { store, clock = services.clock } = await openStore(config, services);
+  const { store, journal, clock = services.clock } = await openStore(config, services);
   try {
-    if (store.administration === undefined) throw refused(`store.type is "${type}": such a store has nothing to administer.`);
-    return await task({ administration: store.administration, now: () => clock.now() });
+    if (store.administration === undefined || journal === undefined)
+      throw refused(`store.type is "${type}": such a store has nothing to administer.`);
+    return await task({ administration: store.administration, journal, now: () => clock.now() });
   } finally {
     await store.close();
   }

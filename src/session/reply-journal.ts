@@ -44,6 +44,20 @@ export interface KeptDebt {
 /** What a journal keeps. The `id` names it: the same thing kept twice is kept once. */
 export type Kept = KeptReply | KeptImport | KeptDebt;
 
+/** What came of sealing journals anew. */
+export interface ResealedReplies {
+  /** Left by processes that are gone, and kept with the active key now. */
+  readonly resealed: number;
+  /** Still in the files of others, with whatever key they were sealed with: processes at work, or what could not be taken over. */
+  readonly elsewhere: number;
+}
+
+/** What an operator does to the journals of this machine. */
+export interface ReplyJournalAdministration {
+  /** Takes over what processes that are gone left behind, as `adopt` does; it stays for the next server. Rejects with what the file system says. */
+  reseal(): Promise<ResealedReplies>;
+}
+
 /**
  * Keeps what would be lost with the process (I4): replies that the store does not have yet, and tokens of which no record
  * says that they are to be revoked. It may come out twice, after a crash at the wrong moment; it never comes out of none.

@@ -1,7 +1,7 @@
 import type { Audit } from "../audit/audit.ts";
 import type { Logger } from "../logger.ts";
-import type { Kept, ReplyJournal } from "../session/reply-journal.ts";
-import { type LeftFile, type Place, ReplyFile, takeLeftFile } from "./reply-file.ts";
+import type { Kept, ReplyJournal, ReplyJournalAdministration, ResealedReplies } from "../session/reply-journal.ts";
+import { type LeftFile, linesInFilesBut, type Place, ReplyFile, takeLeftFile } from "./reply-file.ts";
 import { type SlotLine, slotLine } from "./reply-slots.ts";
 import type { Sealer } from "./sealer.ts";
 import { unusable } from "./unusable.ts";
@@ -16,7 +16,7 @@ export interface LocalReplyJournalOptions {
 }
 
 /** Keeps replies and debts on the local disk, sealed, each process in a file of its own. */
-export class LocalReplyJournal implements ReplyJournal {
+export class LocalReplyJournal implements ReplyJournal, ReplyJournalAdministration {
   readonly keeps: ReplyJournal["keeps"];
   readonly #options: LocalReplyJournalOptions;
   readonly #file: ReplyFile;
@@ -77,6 +77,11 @@ export class LocalReplyJournal implements ReplyJournal {
       this.#options.logger.error("What another process kept of replies could not be taken over; it is tried again.", { error });
       return found;
     }
+  }
+
+  async reseal(): Promise<ResealedReplies> {
+    const adopted = await this.adopt();
+    return { resealed: adopted.length, elsewhere: linesInFilesBut(this.#file.name, this.#options.directory) };
   }
 
   close(): Promise<void> {

@@ -163,6 +163,20 @@ export function takeLeftFile(directory: string, without: ReadonlySet<string>): L
   return undefined;
 }
 
+/** How many lines count in the files of others, whether their processes live or not. Throws what the file system throws. */
+export function linesInFilesBut(own: string, directory: string): number {
+  let count = 0;
+  for (const entry of readdirSync(directory)) {
+    const path = join(directory, entry);
+    // One that was finished meanwhile has nothing any more.
+    if (!entry.endsWith(suffix) || entry === own + suffix || statSync(path, { throwIfNoEntry: false }) === undefined) continue;
+    const { lines, damaged } = readSlots(readFileSync(path));
+    // Perhaps one that is just being written.
+    count += lines.length + damaged;
+  }
+  return count;
+}
+
 function lockOf(directory: string, name: string): string {
   return join(directory, `${name}.lock`);
 }

@@ -5,6 +5,8 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { loggingAudit } from "../../src/audit/audit.ts";
 import { systemClock } from "../../src/clock.ts";
 import { silentLogger } from "../../src/logger.ts";
+import type { RefreshToken } from "../../src/session/login-session.ts";
+import type { KeptDebt } from "../../src/session/reply-journal.ts";
 import { openSqliteStore } from "../../src/store/sqlite/sqlite-store.ts";
 import { aLoginSession } from "../session/records.ts";
 import { run } from "./fake-io.ts";
@@ -15,6 +17,14 @@ interface Place {
   readonly call: (...argv: string[]) => ReturnType<typeof run>;
   readonly open: () => ReturnType<typeof openSqliteStore>;
 }
+
+const aDebt: KeptDebt = {
+  kind: "debt",
+  id: "debt-of-a-dead-process",
+  authorizationServer: "main",
+  tokens: [{ kind: "refresh_token", token: "rt" as RefreshToken }],
+  since: 1,
+};
 
 function aPlace(more: Readonly<Record<string, unknown>> = {}): Place {
   const folder = mkdtempSync(join(tmpdir(), "latchkey-cli-"));
@@ -130,6 +140,35 @@ describe("latchkey keys rotate", () => {
     const again = await open();
     expect(await again.store.loginSessions.get(aLoginSession("a").id)).toEqual(aLoginSession("a"));
     await again.store.close();
+  });
+
+  test("seals anew what a process that died had kept of replies, so that forgetting the old keys loses no login (I4, F8, F38)", async () => {
+    const { call, open, keyIds } = aPlace();
+    const dead = await open();
+    await dead.journal.keep(aDebt);
+    await dead.journal.close();
+    await dead.store.close();
+    expect((await call("keys", "rotate", "--forget")).stdout).toContain("1 kept replies were sealed anew");
+    expect(keyIds()).toHaveLength(1);
+    const again = await open();
+    expect(await again.journal.adopt()).toEqual([aDebt]);
+    await again.journal.settle(aDebt.id);
+    await again.journal.close();
+    await again.store.close();
+  });
+
+  test("does not forget the old keys while a server at work keeps a reply sealed with them (I4)", async () => {
+    const { call, open, keyIds } = aPlace();
+    const server = await open();
+    await server.journal.keep(aDebt);
+    const refused = await call("keys", "rotate", "--forget");
+    expect(refused.stdout).toContain("1 replies are kept by servers that are at work");
+    expect(keyIds()).toHaveLength(2);
+    await server.journal.settle(aDebt.id);
+    await server.journal.close();
+    await server.store.close();
+    expect((await call("keys", "rotate", "--forget")).stdout).toContain("The old keys were removed");
+    expect(keyIds()).toHaveLength(1);
   });
 
   test("with sealing.keys says which keys are still needed, and does not forget for the operator", async () => {

@@ -46,6 +46,23 @@ function scripted(options: Partial<HeartbeatOptions> = {}) {
   return { clock, queue, claims, shifts, work, maintained, setBack, heartbeat, ids };
 }
 
+/** A store whose claims are answered when `hold` is opened, and how many of them were under way at one time. */
+function slowStore() {
+  const hold = new Hold();
+  const atOnce = { now: 0, most: 0 };
+  const store: HeartbeatOptions["store"] = {
+    claimDue: async () => {
+      atOnce.now += 1;
+      atOnce.most = Math.max(atOnce.most, atOnce.now);
+      await hold.wait();
+      atOnce.now -= 1;
+      return [];
+    },
+    shiftDue: async () => {},
+  };
+  return { hold, atOnce, store };
+}
+
 describe("a beat", () => {
   it("claims no more than it can work on, and nothing while all hands are full", async () => {
     const { clock, claims, work, maintained, heartbeat, ids } = scripted();
@@ -75,53 +92,27 @@ describe("a beat", () => {
   });
 
   it("never overlaps the one before, however slow the store is (R11)", async () => {
-    const hold = new Hold();
-    let open = 0;
-    let most = 0;
-    const { clock, heartbeat } = scripted({
-      store: {
-        claimDue: async () => {
-          open += 1;
-          most = Math.max(most, open);
-          await hold.wait();
-          open -= 1;
-          return [];
-        },
-        shiftDue: async () => {},
-      },
-    });
+    const { hold, atOnce, store } = slowStore();
+    const { clock, heartbeat } = scripted({ store });
     heartbeat.start();
     heartbeat.start();
     await clock.advance(60_000);
-    expect(most).toBe(1);
+    expect(atOnce.most).toBe(1);
     hold.open();
     await clock.advance(5_000);
-    expect(most).toBe(1);
+    expect(atOnce.most).toBe(1);
     await heartbeat.stop();
   });
 
   it("never overlaps the one before when it was stopped and started again meanwhile (R11)", async () => {
-    const hold = new Hold();
-    let open = 0;
-    let most = 0;
-    const { clock, heartbeat } = scripted({
-      store: {
-        claimDue: async () => {
-          open += 1;
-          most = Math.max(most, open);
-          await hold.wait();
-          open -= 1;
-          return [];
-        },
-        shiftDue: async () => {},
-      },
-    });
+    const { hold, atOnce, store } = slowStore();
+    const { clock, heartbeat } = scripted({ store });
     heartbeat.start();
     await clock.advance(1_000);
     const stopped = heartbeat.stop();
     heartbeat.start();
     await clock.advance(5_000);
-    expect(most).toBe(1);
+    expect(atOnce.most).toBe(1);
     hold.open();
     await stopped;
     await heartbeat.stop();

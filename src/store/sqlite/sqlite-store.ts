@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Audit } from "../../audit/audit.ts";
 import type { Clock } from "../../clock.ts";
 import type { Logger } from "../../logger.ts";
-import type { ReplyJournal } from "../../session/reply-journal.ts";
+import type { ReplyJournal, ReplyJournalAdministration } from "../../session/reply-journal.ts";
 import type { Store } from "../../session/store.ts";
 import { ChangeFeed } from "../change-feed.ts";
 import { ensureIncarnation, renewIncarnation } from "../incarnation.ts";
@@ -47,7 +47,7 @@ export interface OpenedSqliteStore {
   /** The key for the hashes of refresh tokens: the same in each process that opens this store. */
   readonly refreshTokenKey: Buffer;
   /** For replies that the file does not take at once. It is closed with the store. */
-  readonly journal: ReplyJournal;
+  readonly journal: ReplyJournal & ReplyJournalAdministration;
 }
 
 /**
