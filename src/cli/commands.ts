@@ -15,10 +15,8 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   config: async () => (await import("./config.ts")).configCommand,
   store: async () => (await import("./store.ts")).storeCommand,
   keys: async () => (await import("./keys.ts")).keysCommand,
+  doctor: async () => (await import("./doctor.ts")).doctorCommand,
 };
-
-/** Commands that a later version has. */
-const later = ["doctor"];
 
 /** Names of all commands of this version. */
 export const commandNames: readonly string[] = [...Object.keys(commands), "help", "version"];
@@ -36,7 +34,6 @@ export async function runCommandLine(argv: readonly string[], io: Omit<CommandIo
   if (name === "version" || name === "--version" || name === "-v") return version(args, io);
   const command = await loadCommand(name);
   if (command !== undefined) return command.run({ ...io, args });
-  if (later.includes(name)) return misuse(`"${name}" is not available in this version (${latchkeyVersion()}).`, io);
   if (name.startsWith("-")) return misuse(`${name} must come after the command's name.`, io);
   return misuse(`"${name}" is no command.${didYouMean(name, commandNames)}`, io);
 }

@@ -49,3 +49,12 @@ export const demoHeartbeatIntervalSeconds = 0.25;
 
 /** What `latchkey store` can do. */
 export type StorePart = "migrate" | "stats" | "purge" | "restored";
+
+/** What `latchkey doctor` was asked for. */
+export interface DoctorOptions {
+  /** A wrong configuration is one of the things it finds. */
+  readonly loaded: LoadedConfig;
+  /** Undefined: no profile is looked at. */
+  readonly profile: string | undefined;
+  readonly json: boolean;
+}

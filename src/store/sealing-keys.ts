@@ -5,7 +5,7 @@ import { addKey, forgetKeys, makeKeyFile, readKeyFile } from "./key-file.ts";
 import { KeyRing, type SealingKey, type SealingKeys } from "./key-ring.ts";
 
 /** Where the keys come from when none are configured: a file beside the store's. */
-function keyFileOf(storeFile: string): string {
+export function keyFileOf(storeFile: string): string {
   return join(dirname(storeFile), "sealing-keys.json");
 }
 

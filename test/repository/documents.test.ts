@@ -22,7 +22,7 @@ describe("in the documents, a planted mistake is caught: ", () => {
   test.each([
     ["a link to nowhere", "[here](docs/nothing.md)", "README.md: the link docs/nothing.md leads nowhere"],
     ["a heading that is not there", "# One\n[here](#two)", "README.md: the link #two names a heading that is not there"],
-    ["a command that does not exist", "```sh\nlatchkey doctor\n```", 'README.md: "latchkey doctor" is no command of this version'],
+    ["a command that does not exist", "```sh\nlatchkey connect\n```", 'README.md: "latchkey connect" is no command of this version'],
     ["a command in a sentence", "Say `npx latchkey connect`.", 'README.md: "latchkey connect" is no command of this version'],
     ["an option that does not exist", "`latchkey demo --prot 1`", 'README.md: "latchkey demo" has no option --prot'],
     ["a script that does not exist", "`npm run nothing`", 'README.md: there is no "npm run nothing"'],
