@@ -153,8 +153,17 @@ async function checkProfile(config: Config, profile: string, io: CommandIo): Pro
   const remedy = `Run: latchkey login --profile ${profile}`;
   const state = isLocalStoreThere(config) ? await withLocalSide(config, io, ({ profiles }) => profiles.find(profile)) : undefined;
   if (state === undefined) return [{ ...warn(name, "Nobody is signed in in it."), remedy }];
-  const found = state.record?.state ?? "purged";
-  return [found === "active" ? ok(name, "Its login session is active.") : { ...warn(name, `Its login session is ${found}.`), remedy }];
+  switch (state.record?.state) {
+    case "live":
+    case "refreshing":
+      return [ok(name, "Its login session is live.")];
+    case "uncertain":
+      return [warn(name, "Whether its last refresh went through is not known yet: it is looked at when it is used next.")];
+    case "login_required":
+    case "ended":
+    case undefined:
+      return [{ ...warn(name, "Its login session needs a sign-in."), remedy }];
+  }
 }
 
 function ok(name: string, detail: string): Check {
