@@ -34,7 +34,7 @@ const typesOnly: Readonly<Record<string, readonly string[]>> = { oidc: ["session
 const fences: Readonly<Record<string, readonly string[]>> = {
   "openid-client": ["oidc"],
   oauth4webapi: ["oidc"],
-  jose: ["oidc", "authorization-server", "store", "demo", "testing"],
+  jose: ["oidc", "authorization-server", "demo", "testing"],
   "@modelcontextprotocol/[^/]+": ["mcp", "transport", "tool"],
   "hono|@hono/[^/]+": ["http", "transport"],
   "async-mutex": ["token", "session"],

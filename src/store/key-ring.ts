@@ -10,11 +10,16 @@ export interface SealingKey {
 /** The active one first. */
 export type SealingKeys = readonly [SealingKey, ...SealingKey[]];
 
+/** How many derived keys are kept at most: each is a hash of some microseconds, on the path of every seal. */
+const derivedLimit = 10_000;
+
 /** The first key seals; all of them unseal. */
 export class KeyRing {
   #keys: SealingKeys;
   /** Gives the keys of now when they have changed; undefined: they have not. It is asked often. */
   readonly #changed: () => SealingKeys | undefined;
+  /** By secret and purpose. */
+  readonly #derived = new Map<string, Uint8Array>();
 
   constructor(keys: SealingKeys, changed: () => SealingKeys | undefined = () => undefined) {
     this.#keys = keys;
@@ -33,7 +38,18 @@ export class KeyRing {
    */
   derive(id: string, purpose: string): Uint8Array | undefined {
     const secret = this.#find(id) ?? this.#findAnew(id);
-    return secret === undefined ? undefined : new Uint8Array(hkdfSync("sha256", secret, "latchkey sealing 1", purpose, 32));
+    return secret === undefined ? undefined : this.#derive(secret, purpose);
+  }
+
+  #derive(secret: string, purpose: string): Uint8Array {
+    const name = JSON.stringify([secret, purpose]);
+    const known = this.#derived.get(name);
+    if (known !== undefined) return known;
+    const key = new Uint8Array(hkdfSync("sha256", secret, "latchkey sealing 1", purpose, 32));
+    // All at once is seldom, and as good as the oldest first: whatever is in use is soon here again.
+    if (this.#derived.size >= derivedLimit) this.#derived.clear();
+    this.#derived.set(name, key);
+    return key;
   }
 
   #find(id: string): string | undefined {

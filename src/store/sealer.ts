@@ -1,4 +1,4 @@
-import { CompactEncrypt, compactDecrypt, decodeProtectedHeader } from "jose";
+import { type CompactJwe, decryptCompact, encryptCompact, parseCompact } from "./compact-jwe.ts";
 import type { KeyRing } from "./key-ring.ts";
 
 /** What a sealed text belongs to. It unseals only there: of the same kind and id, at the same generation and version. */
@@ -27,25 +27,21 @@ export class Sealer {
     const kid = this.#ring.activeId;
     const key = this.#ring.derive(kid, purposeOf(context));
     if (key === undefined) throw new Error("The active sealing key is not in the key ring.");
-    return new CompactEncrypt(new TextEncoder().encode(text))
-      .setProtectedHeader({ alg: "dir", enc: "A256GCM", kid, ctx: contextOf(context) })
-      .encrypt(key);
+    return encryptCompact({ alg: "dir", enc: "A256GCM", kid, ctx: contextOf(context) }, text, key);
   }
 
   /** Never throws for what stands in `sealed`. */
   async unseal(context: SealContext, sealed: string): Promise<Unsealed> {
-    const kid = keyIdOf(sealed);
-    if (kid === undefined) return unreadable("is no sealed text");
+    const jwe = parseCompact(sealed);
+    const kid = keyIdOf(jwe);
+    if (jwe === undefined || kid === undefined) return unreadable("is no sealed text");
     const key = this.#ring.derive(kid, purposeOf(context));
     if (key === undefined) return unreadable(`was sealed with the key ${JSON.stringify(kid)}, which is not among the sealing keys`);
     try {
-      const { plaintext, protectedHeader } = await compactDecrypt(sealed, key, {
-        keyManagementAlgorithms: ["dir"],
-        contentEncryptionAlgorithms: ["A256GCM"],
-      });
-      if (JSON.stringify(protectedHeader["ctx"]) !== JSON.stringify(contextOf(context)))
+      const text = decryptCompact(jwe, key);
+      if (JSON.stringify(jwe.header["ctx"]) !== JSON.stringify(contextOf(context)))
         return unreadable("belongs to another generation or version of the record");
-      return { kind: "text", text: new TextDecoder().decode(plaintext) };
+      return { kind: "text", text };
     } catch {
       return unreadable("was changed, or belongs to another record, or the key of this name is another one");
     }
@@ -58,12 +54,12 @@ export class Sealer {
 
   /** The id of the key that a text was sealed with; undefined: it is no sealed text. */
   keyId(sealed: string): string | undefined {
-    return keyIdOf(sealed);
+    return keyIdOf(parseCompact(sealed));
   }
 
   /** Whether the text was sealed with the key that seals now. */
   isActive(sealed: string): boolean {
-    return keyIdOf(sealed) === this.#ring.activeId;
+    return keyIdOf(parseCompact(sealed)) === this.#ring.activeId;
   }
 }
 
@@ -76,13 +72,9 @@ function contextOf({ kind, id, generation, version }: SealContext): readonly (st
 }
 
 /** Whoever changed the file may have put anything there: only what looks like one of our names is repeated in a log. */
-function keyIdOf(sealed: string): string | undefined {
-  try {
-    const { kid } = decodeProtectedHeader(sealed);
-    return typeof kid === "string" && /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/.test(kid) ? kid : undefined;
-  } catch {
-    return undefined;
-  }
+function keyIdOf(jwe: CompactJwe | undefined): string | undefined {
+  const kid = jwe?.header.kid;
+  return kid !== undefined && /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/.test(kid) ? kid : undefined;
 }
 
 function unreadable(problem: string): Unsealed {
