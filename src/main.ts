@@ -40,6 +40,7 @@ try {
     platform: process.platform,
     pid: process.pid,
     nodePath: process.execPath,
+    nodeVersion: process.versions.node,
     programPath: programPath(process.argv[1] ?? ""),
     stdin: process.stdin,
     stdout: process.stdout,

@@ -17,6 +17,8 @@ export interface CommandIo {
   readonly pid: number;
   /** Absolute path of the Node.js that runs this. */
   readonly nodePath: string;
+  /** Without a "v": "24.11.0". */
+  readonly nodeVersion: string;
   /** Absolute path of the script that was started, links followed. */
   readonly programPath: string;
   readonly stdin: Readable;

@@ -1,6 +1,5 @@
 import { existsSync, statSync } from "node:fs";
 import { dirname, sep } from "node:path";
-import { versions } from "node:process";
 import { loggingAudit } from "../audit/audit.ts";
 import { sleep } from "../clock.ts";
 import { isLocalStoreThere } from "../composition/local-side.ts";
@@ -39,7 +38,7 @@ export async function runDoctor({ loaded, profile, json }: DoctorOptions, io: Co
   const found = loaded.ok
     ? await stayAlive(() => checkAll(loaded.config, profile, io))
     : loaded.problems.map((problem) => fail("configuration", problem));
-  const checks = [checkNode(), ...found];
+  const checks = [checkNode(io), ...found];
   if (json) io.stdout.write(`${JSON.stringify({ checks }, undefined, 2)}\n`);
   else io.stdout.write(checks.map(lineOf).join(""));
   return checks.some(({ status }) => status === "fail") ? 1 : 0;
@@ -49,11 +48,11 @@ function lineOf({ name, status, detail, remedy }: Check): string {
   return `${status.padEnd(4)}  ${name}: ${detail}${remedy === undefined ? "" : ` ${remedy}`}\n`;
 }
 
-function checkNode(): Check {
-  const [major = 0, minor = 0] = versions.node.split(".").map(Number);
+function checkNode({ nodeVersion }: CommandIo): Check {
+  const [major = 0, minor = 0] = nodeVersion.split(".").map(Number);
   const [lowestMajor, lowestMinor] = lowestNode;
   const isNew = major > lowestMajor || (major === lowestMajor && minor >= lowestMinor);
-  const detail = `This is Node.js ${versions.node}; ${lowestNode.join(".")} or newer is needed.`;
+  const detail = `This is Node.js ${nodeVersion}; ${lowestNode.join(".")} or newer is needed.`;
   return isNew ? ok("node", detail) : { ...fail("node", detail), remedy: "Install a current one from https://nodejs.org." };
 }
 

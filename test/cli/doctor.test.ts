@@ -64,6 +64,16 @@ test("an authorization server that is away fails, and the store that is not ther
   expect(found("profile work")).toMatchObject({ status: "warn", remedy: "Run: latchkey login --profile work" });
 });
 
+test("a Node.js that is too old fails", async () => {
+  const { folder } = aFolder("https://login.example.com", { strore: {} });
+  for (const [nodeVersion, line] of [
+    ["22.18.9", "fail  node: "],
+    ["22.19.0", "ok    node: "],
+    ["24.0.0", "ok    node: "],
+  ] as const)
+    expect((await run(["doctor"], { cwd: folder, nodeVersion })).stdout.startsWith(line)).toBe(true);
+});
+
 test("a wrong configuration is told with all its problems", async () => {
   const { exitCode, checks } = await aFolder("https://login.example.com", { server: { prot: 1 }, strore: {} }).doctor();
   expect(exitCode).toBe(1);

@@ -12,7 +12,12 @@ export interface Outcome {
 /** Runs the command line inside this process, with a world of its own. */
 export async function run(
   argv: readonly string[],
-  world: { readonly cwd?: string; readonly env?: Readonly<Record<string, string>>; readonly homeDirectory?: string } = {},
+  world: {
+    readonly cwd?: string;
+    readonly env?: Readonly<Record<string, string>>;
+    readonly homeDirectory?: string;
+    readonly nodeVersion?: string;
+  } = {},
 ): Promise<Outcome> {
   const stdout = new Collected();
   const stderr = new Collected();
@@ -23,6 +28,7 @@ export async function run(
     platform: "linux",
     pid: 1,
     nodePath: "/opt/node/bin/node",
+    nodeVersion: world.nodeVersion ?? "24.11.0",
     programPath: "/opt/latchkey/bin/latchkey.js",
     stdin: new PassThrough(),
     stdout,
